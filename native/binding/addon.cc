@@ -1,0 +1,31 @@
+// The module's exports: everything that src/native.ts types.
+#include <napi.h>
+
+#include "arguments.h"
+#include "devices.h"
+#include "environment.h"
+#include "errors.h"
+#include "memory.h"
+#include "selective_scan.h"
+
+namespace selective_scan {
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment(env));
+  Memory::define(env, exports);
+  define_devices(env, exports);
+  exports.Set("makeCancelFlag", Napi::Function::New(env, guarded<make_cancel_flag>));
+  exports.Set("raiseCancelFlag", Napi::Function::New(env, guarded<raise_cancel_flag>));
+
+  // The ops, one line each.
+  exports.Set("selectiveScan", Napi::Function::New(env, guarded<selective_scan>));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(selective_scan, init)
+
+}  // namespace selective_scan

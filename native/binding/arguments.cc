@@ -1,0 +1,131 @@
+#include "arguments.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "environment.h"
+#include "errors.h"
+#include "memory.h"
+
+namespace selective_scan {
+
+Bytes bytes_of(const Napi::Value& value) {
+  if (!value.IsTypedArray()) throw Napi::TypeError::New(value.Env(), "Expected a Uint8Array.");
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  const napi_status status =
+      napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr);
+  if (status != napi_ok || type != napi_uint8_array) throw Napi::TypeError::New(value.Env(), "Expected a Uint8Array.");
+  return {data, length};
+}
+
+int64_t size_of(const Napi::Value& value) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0 && number <= 9007199254740991.0) || number != std::floor(number)) {
+    throw to_error(value.Env(), {Code::kShape, "Expected a size from 0 to 2^53 - 1."});
+  }
+  return static_cast<int64_t>(number);
+}
+
+int device_of(const Napi::Value& value) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -2;
+  if (!(number >= kCpuDevice && number <= 65535) || number != std::floor(number)) {
+    throw to_error(value.Env(), {Code::kDevice, "Expected a device number."});
+  }
+  return static_cast<int>(number);
+}
+
+size_t product(Napi::Env env, std::initializer_list<int64_t> factors) {
+  // Half of the address space, so that callers may still add.
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 2;
+  int64_t result = 1;
+  for (const int64_t factor : factors) {
+    if (factor == 0) return 0;
+  }
+  for (const int64_t factor : factors) {
+    if (factor < 0 || result > kMost / factor) {
+      throw to_error(env, {Code::kShape, "Expected sizes whose product fits in memory."});
+    }
+    result *= factor;
+  }
+  return static_cast<size_t>(result);
+}
+
+Operand operand_of(const Napi::Value& value, const char* name, size_t bytes, bool is_output) {
+  Operand operand;
+  operand.is_output = is_output;
+  operand.bytes = bytes;
+  if (value.IsUndefined()) return operand;
+  size_t found = 0;
+  if (value.IsTypedArray()) {
+    const Bytes view = bytes_of(value);
+    // Of an empty array no address is ever read, but a null one would say that it is absent.
+    static char empty;
+    operand.host = view.data != nullptr ? view.data : &empty;
+    found = view.size;
+  } else {
+    operand.storage = Memory::storage_of(value);
+    found = operand.storage->bytes();
+  }
+  if (found != bytes) {
+    throw to_error(value.Env(), {Code::kShape, "Expected " + std::string(name) + " to have " + std::to_string(bytes) +
+                                                   " bytes but received " + std::to_string(found) + "."});
+  }
+  return operand;
+}
+
+Napi::Value run_or_submit(Napi::Env env, int device, bool is_promise, OpCall call,
+                          const std::vector<Napi::Object>& values, Cancelled cancelled) {
+  Environment& environment = Environment::of(env);
+  const std::shared_ptr<Queue> queue = environment.queue(device);
+  const bool enqueue_now = device != kCpuDevice && call.is_resident(*queue);
+  if (!is_promise || enqueue_now) {
+    check(env, queue->run([&](const Call& context) { return call.run(*queue, context); }));
+    if (!is_promise) return env.Undefined();
+  }
+  Done settle;
+  const Napi::Promise promise = environment.promise(values, &settle);
+  if (enqueue_now) {
+    queue->finish(std::move(settle));
+  } else {
+    queue->submit([queue = queue.get(), call = std::move(call)](
+                      const Call& context) { return call.run(*queue, context); },
+                  std::move(settle), std::move(cancelled));
+  }
+  return promise;
+}
+
+namespace {
+constexpr napi_type_tag kCancelFlag = {0x6f1b0c6f0d2a4f63, 0x9a5e3c1d7b8e2f40};
+}
+
+Napi::Value make_cancel_flag(const Napi::CallbackInfo& info) {
+  auto* flag = new Cancelled(std::make_shared<std::atomic<bool>>(false));
+  Napi::Object holder = Napi::Object::New(info.Env());
+  holder.TypeTag(&kCancelFlag);
+  napi_wrap(
+      info.Env(), holder, flag, [](napi_env, void* data, void*) { delete static_cast<Cancelled*>(data); }, nullptr,
+      nullptr);
+  return holder;
+}
+
+Cancelled cancel_flag_of(const Napi::Value& value) {
+  if (value.IsUndefined()) return nullptr;
+  void* flag = nullptr;
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kCancelFlag) ||
+      napi_unwrap(value.Env(), value, &flag) != napi_ok) {
+    throw Napi::TypeError::New(value.Env(), "Expected a cancel flag.");
+  }
+  return *static_cast<Cancelled*>(flag);
+}
+
+Napi::Value raise_cancel_flag(const Napi::CallbackInfo& info) {
+  const Cancelled flag = cancel_flag_of(info[0]);
+  if (flag) flag->store(true);
+  return info.Env().Undefined();
+}
+
+}  // namespace selective_scan

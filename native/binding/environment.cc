@@ -1,0 +1,64 @@
+#include "environment.h"
+
+#include <utility>
+
+#include "errors.h"
+
+namespace selective_scan {
+
+struct Environment::Pending {
+  Napi::Promise::Deferred deferred;
+  std::vector<Napi::ObjectReference> keep;
+  Status status;
+};
+
+Environment::Environment(Napi::Env env) : env_(env) {
+  const napi_status status = napi_create_threadsafe_function(
+      env, nullptr, nullptr, Napi::String::New(env, "selective-scan"), 0, 1, nullptr, nullptr, this,
+      &Environment::settle_in_javascript, &settle_);
+  if (status != napi_ok) throw Napi::Error::New(env, "Expected to create a thread-safe function.");
+  napi_unref_threadsafe_function(env, settle_);
+  // Hooks run last in, first out: the queues' threads are joined before the function they call is torn down.
+  napi_add_env_cleanup_hook(env, &Environment::shut_down, this);
+}
+
+Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+const std::shared_ptr<Queue>& Environment::queue(int device) {
+  std::shared_ptr<Queue>& queue = queues_[device];
+  if (!queue) check(env_, Queue::open(device, &queue));
+  return queue;
+}
+
+Napi::Promise Environment::promise(const std::vector<Napi::Object>& keep, Done* settle) {
+  auto* pending = new Pending{Napi::Promise::Deferred::New(env_), {}, {}};
+  for (const Napi::Object& value : keep) pending->keep.push_back(Napi::Persistent(value));
+  if (pending_++ == 0) napi_ref_threadsafe_function(env_, settle_);
+  *settle = [function = settle_, pending](Status status) {
+    pending->status = std::move(status);
+    napi_call_threadsafe_function(function, pending, napi_tsfn_nonblocking);
+  };
+  return pending->deferred.Promise();
+}
+
+void Environment::settle_in_javascript(napi_env env, napi_value, void* context, void* data) {
+  // A null env means that the environment is going away and takes the promise and the references with it.
+  if (env == nullptr) return;
+  auto* environment = static_cast<Environment*>(context);
+  const std::unique_ptr<Pending> pending(static_cast<Pending*>(data));
+  const Napi::HandleScope scope(env);
+  if (pending->status.ok()) {
+    pending->deferred.Resolve(Napi::Env(env).Undefined());
+  } else {
+    pending->deferred.Reject(to_error(env, pending->status).Value());
+  }
+  if (--environment->pending_ == 0) napi_unref_threadsafe_function(env, environment->settle_);
+}
+
+void Environment::shut_down(void* environment) {
+  for (auto& [device, queue] : static_cast<Environment*>(environment)->queues_) {
+    if (queue) queue->shut_down();
+  }
+}
+
+}  // namespace selective_scan

@@ -1,0 +1,39 @@
+// What one JavaScript environment (the main thread or a worker) owns: its queues, and the way back from their threads.
+#pragma once
+
+#include <napi.h>
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "../runtime/queue.h"
+
+namespace selective_scan {
+
+class Environment {
+ public:
+  explicit Environment(Napi::Env env);
+  static Environment& of(Napi::Env env);
+
+  // The device's queue, opened on first use; throws if there is no such device.
+  const std::shared_ptr<Queue>& queue(int device);
+
+  // A promise, and the function that settles it with undefined or an error, to be called once and from any thread. The
+  // process stays alive, and the values in `keep` too, until it has been.
+  Napi::Promise promise(const std::vector<Napi::Object>& keep, Done* settle);
+
+  Napi::FunctionReference memory_class;
+
+ private:
+  struct Pending;
+  static void settle_in_javascript(napi_env env, napi_value callback, void* context, void* data);
+  static void shut_down(void* environment);
+
+  const Napi::Env env_;
+  napi_threadsafe_function settle_ = nullptr;
+  size_t pending_ = 0;
+  std::map<int, std::shared_ptr<Queue>> queues_;
+};
+
+}  // namespace selective_scan

@@ -1,0 +1,151 @@
+#include "selective_scan.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "errors.h"
+
+namespace selective_scan {
+
+namespace {
+
+// The order of the arrays argument, the same as in src/ops/selective-scan.ts.
+enum Array { kU, kDelta, kA, kB, kC, kD, kZ, kDeltaBias, kInitialState, kOut, kLastState, kArrays };
+
+size_t element_size(Napi::Env env, DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return 4;
+    case DType::kFloat16:
+    case DType::kBFloat16:
+      return 2;
+    default:
+      throw to_error(env, {Code::kShape, "Expected activations of a real floating point dtype."});
+  }
+}
+
+// sizes: [batch, dim, seqlen, dstate, groups, sequences, dtype, layout]
+// flags: bit 0 complex, 1 varying B, 2 varying C, 3 deltaSoftplus
+SelectiveScanParams read_params(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Array sizes = info[2].As<Napi::Array>();
+  const auto size = [&sizes](uint32_t i) { return size_of(sizes.Get(i)); };
+  const int64_t flags = size_of(info[3]);
+  SelectiveScanParams params;
+  params.batch = size(0);
+  params.dim = size(1);
+  params.seqlen = size(2);
+  params.dstate = size(3);
+  params.groups = size(4);
+  params.sequences = size(5);
+  params.dtype = static_cast<DType>(size(6));
+  params.layout = size(7) == 0 ? Layout::kBDL : Layout::kBLD;
+  params.is_complex = (flags & 1) != 0;
+  params.varying_b = (flags & 2) != 0;
+  params.varying_c = (flags & 4) != 0;
+  params.delta_softplus = (flags & 8) != 0;
+  if (params.dim < 1 || params.seqlen < 1 || params.dstate < 1 || params.groups < 1 ||
+      params.dim % params.groups != 0) {
+    throw to_error(env, {Code::kShape, "Expected dim, seqlen and dstate of at least 1 and groups that divide dim."});
+  }
+  return params;
+}
+
+std::vector<int32_t> read_cu_seqlens(const Napi::Value& value, const SelectiveScanParams& params) {
+  const Napi::Env env = value.Env();
+  if (value.IsUndefined()) {
+    if (params.sequences != params.batch) throw to_error(env, {Code::kShape, "Expected one sequence a batch entry."});
+    return {};
+  }
+  const Bytes bytes = bytes_of(value);
+  std::vector<int32_t> starts(bytes.size / sizeof(int32_t));
+  if (!starts.empty()) std::memcpy(starts.data(), bytes.data, starts.size() * sizeof(int32_t));
+  bool is_right = params.batch == 1 && starts.size() >= 2 &&
+                  static_cast<int64_t>(starts.size()) == params.sequences + 1 && starts.front() == 0 &&
+                  starts.back() == params.seqlen;
+  for (size_t i = 1; is_right && i < starts.size(); ++i) is_right = starts[i - 1] <= starts[i];
+  if (!is_right) throw to_error(env, {Code::kShape, "Expected cuSeqlens to rise from 0 to seqlen, in a batch of 1."});
+  return starts;
+}
+
+std::vector<Operand> read_operands(const Napi::Env& env, const Napi::Array& arrays, const SelectiveScanParams& p) {
+  const int64_t element = static_cast<int64_t>(element_size(env, p.dtype));
+  const int64_t parts = p.is_complex ? 2 : 1;
+  const size_t activations = product(env, {p.batch, p.dim, p.seqlen, element});
+  const size_t varying = product(env, {p.batch, p.groups, p.dstate, p.seqlen, parts, element});
+  const size_t constant = product(env, {p.dim, p.dstate, parts, 4});
+  const size_t states = product(env, {p.sequences, p.dim, p.dstate, parts, 4});
+  const size_t channels = product(env, {p.dim, 4});
+  const struct {
+    const char* name;
+    size_t bytes;
+    bool is_required;
+    bool is_output;
+  } specs[kArrays] = {
+      {"u", activations, true, false},
+      {"delta", activations, true, false},
+      {"A", constant, true, false},
+      {"B", p.varying_b ? varying : constant, true, false},
+      {"C", p.varying_c ? varying : constant, true, false},
+      {"D", channels, false, false},
+      {"z", activations, false, false},
+      {"deltaBias", channels, false, false},
+      {"initialState", states, false, false},
+      {"out", activations, true, true},
+      {"lastState", states, false, true},
+  };
+  std::vector<Operand> operands;
+  for (uint32_t i = 0; i < kArrays; ++i) {
+    operands.push_back(operand_of(arrays.Get(i), specs[i].name, specs[i].bytes, specs[i].is_output));
+    if (specs[i].is_required && !operands.back().present()) {
+      throw to_error(env, {Code::kShape, "Expected an array for " + std::string(specs[i].name) + "."});
+    }
+  }
+  return operands;
+}
+
+SelectiveScanParams with_addresses(SelectiveScanParams params, const std::vector<void*>& at,
+                                   const std::vector<int32_t>& cu_seqlens) {
+  params.u = at[kU];
+  params.delta = at[kDelta];
+  params.A = at[kA];
+  params.B = at[kB];
+  params.C = at[kC];
+  params.D = static_cast<const float*>(at[kD]);
+  params.z = at[kZ];
+  params.delta_bias = static_cast<const float*>(at[kDeltaBias]);
+  params.initial_state = at[kInitialState];
+  params.out = at[kOut];
+  params.last_state = at[kLastState];
+  params.cu_seqlens = cu_seqlens.empty() ? nullptr : cu_seqlens.data();
+  return params;
+}
+
+}  // namespace
+
+Napi::Value selective_scan(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Array arrays = info[4].As<Napi::Array>();
+  const SelectiveScanParams params = read_params(info);
+  std::vector<int32_t> cu_seqlens = read_cu_seqlens(info[5], params);
+  OpCall call;
+  call.operands = read_operands(env, arrays, params);
+  call.op = [params, cu_seqlens = std::move(cu_seqlens)](const Backend& backend, const Call& context,
+                                                         const std::vector<void*>& addresses) -> Status {
+    if (params.batch == 0) return {};
+    if (backend.selective_scan == nullptr) return {Code::kUnsupported, "This device has no selectiveScan."};
+    return backend.selective_scan(context, with_addresses(params, addresses, cu_seqlens));
+  };
+  std::vector<Napi::Object> views;
+  for (uint32_t i = 0; i < kArrays; ++i) {
+    const Napi::Value value = arrays.Get(i);
+    if (value.IsTypedArray()) views.push_back(value.As<Napi::Object>());
+  }
+  return run_or_submit(env, device_of(info[0]), info[1].As<Napi::Boolean>().Value(), std::move(call), views,
+                       cancel_flag_of(info[6]));
+}
+
+}  // namespace selective_scan

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace selective_scan {
+
+// selectiveScan(device, isPromise, sizes, flags, arrays, cuSeqlens, cancelFlag): void | Promise<void>
+Napi::Value selective_scan(const Napi::CallbackInfo& info);
+
+}  // namespace selective_scan

@@ -1,0 +1,135 @@
+// The border between the runtime and its backends: plain structs, one parameter struct an op, one table of functions a
+// backend. A backend never allocates a result, throws across this border, exits the process or synchronises unasked.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace selective_scan {
+
+enum class DType : int32_t { kFloat32 = 0, kFloat16 = 1, kBFloat16 = 2, kComplex64 = 3, kInt32 = 4 };
+
+// 'bdl' is [batch, dim, seqlen], 'bld' is [batch, seqlen, dim].
+enum class Layout : int32_t { kBDL = 0, kBLD = 1 };
+
+enum class Code : int32_t {
+  kOk,
+  kShape,
+  kDevice,
+  kUnsupported,
+  kOutOfMemory,
+  kDeviceLost,
+  kAborted,
+};
+
+struct Status {
+  Code code = Code::kOk;
+  std::string message;
+
+  bool ok() const { return code == Code::kOk; }
+};
+
+// What a backend says of one device. Fields that do not apply keep their defaults.
+struct DeviceInfo {
+  std::string name;
+  std::string vector_set;         // CPU: "avx512", "avx2", "neon" or "portable"
+  int threads = 0;                // CPU: threads an op may use
+  uint64_t memory_bytes = 0;      // GPU: total device memory
+  int compute_major = 0;          // GPU: compute capability
+  int compute_minor = 0;
+  std::string driver;             // GPU: the CUDA version the driver supports, "13.0"
+};
+
+// Ceilings measured by micro-kernels, in units a second; 0 where not measured.
+struct Roofs {
+  double bytes_per_second = 0;         // device-to-device copy, read + written
+  double exponentials_per_second = 0;  // float32 base-2 exponentials on the special-function unit
+};
+
+// Selective scan (Gu and Dao 2023, algorithm 2; the semantics of mamba_ssm's selective_scan_ref). For each batch b,
+// channel d, time t and state n:
+//   dt = delta + delta_bias[d], then softplus(dt) if delta_softplus (the identity above 20)
+//   h[n] = exp(dt * A[d,n]) * h[n] + dt * u * B[n]
+//   y = sum_n C[n] * h[n]      (twice the real part where A is complex)
+//   out = (y + D[d] * u) * silu(z)
+// All arrays are contiguous, in the memory of the queue's device, and any optional one may be null.
+struct SelectiveScanParams {
+  int64_t batch = 0;   // >= 0
+  int64_t dim = 0;     // >= 1
+  int64_t seqlen = 0;  // >= 1
+  int64_t dstate = 0;  // >= 1
+  int64_t groups = 1;  // divides dim; channel d is of group d / (dim / groups)
+
+  DType dtype = DType::kFloat32;  // of u, delta, z, out and varying B and C: float32, float16 or bfloat16
+  Layout layout = Layout::kBDL;
+  bool is_complex = false;  // A, constant B and C and the states are complex64, interleaved; else float32
+  bool varying_b = true;    // B varies with time; else it is [dim, dstate]
+  bool varying_c = true;
+  bool delta_softplus = false;
+
+  const void* u = nullptr;      // 'bdl' [batch, dim, seqlen], 'bld' [batch, seqlen, dim]
+  const void* delta = nullptr;  // as u
+  const void* A = nullptr;      // [dim, dstate]
+  // Varying: 'bdl' [batch, groups, dstate, seqlen], 'bld' [batch, seqlen, groups, dstate]; complex: pairs of reals
+  // adjacent in the last axis, which is then twice as long. Constant: [dim, dstate].
+  const void* B = nullptr;
+  const void* C = nullptr;
+  const float* D = nullptr;                // [dim]
+  const void* z = nullptr;                 // as u
+  const float* delta_bias = nullptr;       // [dim]
+  const void* initial_state = nullptr;     // [sequences, dim, dstate], float32 or complex64
+  void* out = nullptr;                     // as u
+  void* last_state = nullptr;              // [sequences, dim, dstate], float32 or complex64
+
+  // Packed sequences: batch is 1 and sequence s covers times cu_seqlens[s] to cu_seqlens[s + 1]. HOST memory, read
+  // before the call returns, [sequences + 1], from 0 to seqlen and never falling; a sequence may be empty (its last
+  // state is then its initial one). Null: one sequence a batch entry, sequences == batch.
+  const int32_t* cu_seqlens = nullptr;
+  int64_t sequences = 0;
+};
+
+// One call's surroundings: the queue it runs in, and a flag that asks a long CPU op to stop early with kAborted.
+struct Call {
+  void* queue = nullptr;
+  const std::atomic<bool>* cancelled = nullptr;  // may be null
+};
+
+// A backend serves devices of one kind. Every function may be called from any thread, also at the same time as others on
+// the same queue. A null op is unsupported, and that is the only statement of support.
+struct Backend {
+  // How many devices there are. None: the status says why in one sentence.
+  Status (*count)(int* devices);
+  Status (*describe)(int device, DeviceInfo* info);
+
+  // A queue runs what is put into it in order. On a CPU ops have run when the call returns; on a GPU they are enqueued.
+  Status (*open)(int device, void** queue);
+  void (*close)(void* queue);
+
+  // Memory is 256-byte aligned; release is ordered after everything enqueued before it.
+  Status (*allocate)(void* queue, size_t bytes, void** memory);
+  void (*release)(void* queue, void* memory);
+  // Host to device: returns when `source` may be reused. Device to host: returns when `target` is complete.
+  Status (*upload)(void* queue, void* target, const void* source, size_t bytes);
+  Status (*download)(void* queue, void* target, const void* source, size_t bytes);
+  // Within the device, in order with the queue's other work; a GPU only enqueues it.
+  Status (*copy)(void* queue, void* target, const void* source, size_t bytes);
+
+  // A mark is a point in the queue; wait returns when everything before it is done, and frees the mark.
+  Status (*mark)(void* queue, void** mark);
+  Status (*wait)(void* queue, void* mark);
+
+  Status (*measure_roofs)(void* queue, Roofs* roofs);
+
+  // The ops, one line each.
+  Status (*selective_scan)(const Call& call, const SelectiveScanParams& params);
+};
+
+const Backend& cpu_backend();
+#ifdef SELECTIVE_SCAN_CUDA
+const Backend& cuda_backend();
+#endif
+
+}  // namespace selective_scan

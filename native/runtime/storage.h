@@ -1,0 +1,30 @@
+// A piece of one device's memory. What holds a pointer to it keeps it alive, whatever JavaScript does to its handle.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "queue.h"
+
+namespace selective_scan {
+
+class Storage {
+ public:
+  static Status allocate(const std::shared_ptr<Queue>& queue, size_t bytes, std::shared_ptr<Storage>* storage);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  Queue& queue() const { return *queue_; }
+
+ private:
+  Storage(std::shared_ptr<Queue> queue, void* data, size_t bytes);
+
+  const std::shared_ptr<Queue> queue_;
+  void* const data_;
+  const size_t bytes_;
+};
+
+}  // namespace selective_scan

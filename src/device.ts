@@ -1,0 +1,92 @@
+import { SelectiveScanError } from './errors.js';
+import { awaitNative, callNative, type NativeDevices } from './native.js';
+
+/** The CPU: its vector code, chosen at run time, and the threads an op may use. */
+export type CpuDevice = NativeDevices['cpu'];
+
+/** A GPU: memory in bytes, compute capability and the CUDA version of its driver, as in '9.0' and '13.0'. */
+export type CudaDevice = NativeDevices['gpus'][number];
+
+/** Measured ceilings of a device, in units a second. */
+export interface Roofs {
+  /** Device-to-device copy, bytes read plus bytes written. */
+  readonly bytesPerSecond: number;
+  /** Base-2 exponentials of float32 on the special-function units. */
+  readonly exponentialsPerSecond: number;
+}
+
+/** A device by its name ('cpu', 'cuda:0') and by the native side's number. */
+export interface Device {
+  readonly name: string;
+  readonly index: number;
+}
+
+const cpu: Device = { name: 'cpu', index: -1 };
+
+let found: NativeDevices | undefined;
+
+function find(): NativeDevices {
+  found ??= callNative((native) => native.devices());
+  return found;
+}
+
+/** The devices of this machine, the CPU first. */
+export function devices(): (CpuDevice | CudaDevice)[] {
+  const { cpu, gpus } = find();
+  return [{ ...cpu }, ...gpus.map((gpu) => ({ ...gpu }))];
+}
+
+/**
+ * The device that a name means: 'cpu', 'cuda' (the first GPU), 'cuda:N', or 'auto': the first GPU if there is one, else
+ * the CPU. Undefined means the environment variable SELECTIVE_SCAN_DEVICE, else 'auto'.
+ * Throws ERR_DEVICE for anything else and for a GPU that is not there.
+ */
+export function resolveDevice(name: unknown): Device {
+  if (name === 'cpu') return cpu;
+  if (name === undefined) {
+    const preset = process.env.SELECTIVE_SCAN_DEVICE;
+    return parse(preset || 'auto', preset ? 'SELECTIVE_SCAN_DEVICE' : 'device');
+  }
+  return parse(name, 'device');
+}
+
+function parse(name: unknown, source: string): Device {
+  if (name === 'cpu') return cpu;
+  if (name === 'auto') return find().gpus.length > 0 ? { name: 'cuda:0', index: 0 } : cpu;
+  const match = typeof name === 'string' ? /^cuda(?::(0|[1-9]\d{0,4}))?$/.exec(name) : null;
+  if (match === null) {
+    throw new SelectiveScanError(
+      'ERR_DEVICE',
+      `Expected ${source} to be 'auto', 'cpu', 'cuda' or 'cuda:N' but received ${quote(name)}.`,
+    );
+  }
+  const index = Number(match[1] ?? 0);
+  const { gpus, noGpu } = find();
+  if (index < gpus.length) return { name: `cuda:${index}`, index };
+  const reason = gpus.length > 0 ? `this machine has ${gpus.map((gpu) => gpu.device).join(', ')}.` : noGpu;
+  throw new SelectiveScanError('ERR_DEVICE', `Expected ${source} '${name}' to be a GPU of this machine: ${reason}`);
+}
+
+function quote(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : typeof value;
+}
+
+/** Settles when all work given to a device so far is done. The promise form never blocks the event loop. */
+export async function synchronize(device?: string): Promise<void> {
+  const { index } = resolveDevice(device);
+  await awaitNative((native) => native.finish(index));
+}
+
+/** Returns when all work given to a device so far is done. */
+export function synchronizeSync(device?: string): void {
+  const { index } = resolveDevice(device);
+  callNative((native) => native.finishSync(index));
+}
+
+/** Measures a GPU's ceilings with micro-kernels, in well under a second. ERR_UNSUPPORTED on the CPU. */
+export async function measureRoofs(device?: string): Promise<Roofs> {
+  const { index } = resolveDevice(device);
+  const into = new Float64Array(2);
+  await awaitNative((native) => native.measureRoofs(index, into));
+  return { bytesPerSecond: into[0] as number, exponentialsPerSecond: into[1] as number };
+}

@@ -1,0 +1,71 @@
+import type { DType } from './dtype.js';
+import { SelectiveScanError } from './errors.js';
+
+/** A typed array of floating point values: Float32Array, and Float16Array where the runtime has it. */
+export type FloatArray = Float32Array | Float16ArrayLike;
+
+/** What this package needs of a Float16Array, which older runtimes and TypeScript libraries do not know. */
+export interface Float16ArrayLike extends ArrayBufferView {
+  readonly [Symbol.toStringTag]: 'Float16Array';
+  readonly length: number;
+  [index: number]: number;
+}
+
+/** Any typed array that a Tensor can be made from. */
+export type HostArray = FloatArray | Uint16Array | Int32Array;
+
+type Kind = 'Float32Array' | 'Float16Array' | 'Uint16Array' | 'Int32Array';
+
+/** A typed array as it is now: its kind, its length in elements, and its bytes as a view of the same memory. */
+export interface HostView {
+  readonly kind: Kind;
+  readonly length: number;
+  readonly bytes: Uint8Array;
+}
+
+// The getters of %TypedArray%.prototype read a view's true state, whatever properties a caller has put on it, and serve
+// the typed arrays of every realm.
+const prototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
+function getter(name: PropertyKey): (view: unknown) => unknown {
+  const get = Object.getOwnPropertyDescriptor(prototype, name)?.get as () => unknown;
+  return (view) => get.call(view);
+}
+const tagOf = getter(Symbol.toStringTag);
+const lengthOf = getter('length') as (view: unknown) => number;
+const byteLengthOf = getter('byteLength') as (view: unknown) => number;
+const byteOffsetOf = getter('byteOffset') as (view: unknown) => number;
+const bufferOf = getter('buffer') as (view: unknown) => ArrayBuffer;
+
+const kinds: ReadonlySet<unknown> = new Set<Kind>(['Float32Array', 'Float16Array', 'Uint16Array', 'Int32Array']);
+
+/** Reads a typed array's kind, length and bytes; undefined if it is none of those that hold our dtypes. */
+export function viewHostArray(value: unknown): HostView | undefined {
+  if (!ArrayBuffer.isView(value)) return undefined;
+  const kind = value instanceof DataView ? undefined : tagOf(value);
+  if (!kinds.has(kind)) return undefined;
+  return { kind: kind as Kind, length: lengthOf(value), bytes: sliceOf(value, 0, byteLengthOf(value)) };
+}
+
+/** The bytes [start, end) of a typed array, as a view of the same memory. */
+function sliceOf(array: unknown, start: number, end: number): Uint8Array {
+  const buffer = bufferOf(array);
+  // A detached array has length 0 and offset 0, but no view of its buffer can be made.
+  if (end === start) return new Uint8Array(0);
+  return new Uint8Array(buffer, byteOffsetOf(array) + start, end - start);
+}
+
+/** A new typed array for results of the given dtype; 16-bit floats need the runtime's Float16Array. */
+export function newHostArray(dtype: DType, length: number): Float32Array | Int32Array | Float16ArrayLike {
+  try {
+    if (dtype === 'int32') return new Int32Array(length);
+    if (dtype === 'float16') {
+      const { Float16Array } = globalThis as unknown as { Float16Array: new (length: number) => Float16ArrayLike };
+      return new Float16Array(length);
+    }
+    return new Float32Array(dtype === 'complex64' ? 2 * length : length);
+  } catch (cause) {
+    throw new SelectiveScanError('ERR_OUT_OF_MEMORY', `Expected to allocate an array of ${length} ${dtype} values.`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,13 @@
+export { type CpuDevice, type CudaDevice, devices, measureRoofs, type Roofs, synchronize, synchronizeSync } from './device.js';
+export type { DType } from './dtype.js';
+export { type ErrorCode, SelectiveScanError } from './errors.js';
+export type { FloatArray, HostArray } from './host-array.js';
+export {
+  type Layout,
+  type SelectiveScanDims,
+  type SelectiveScanOptions,
+  type SelectiveScanResult,
+  selectiveScan,
+  selectiveScanSync,
+} from './ops/selective-scan.js';
+export { Tensor } from './tensor.js';

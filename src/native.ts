@@ -1,0 +1,113 @@
+import { join } from 'node:path';
+import { type ErrorCode, SelectiveScanError } from './errors.js';
+
+/** A handle of native memory on one device. */
+export type NativeMemory = { readonly __brand: 'NativeMemory' };
+
+/** A flag that stops a submitted call early. */
+export type CancelFlag = { readonly __brand: 'CancelFlag' };
+
+/** An array of an op's call: native memory, or the bytes of a typed array that nobody else writes during the call. */
+export type NativeArray = NativeMemory | Uint8Array | undefined;
+
+export interface NativeDevices {
+  readonly cpu: { device: 'cpu'; name: string; vectorSet: 'avx512' | 'avx2' | 'neon' | 'portable'; threads: number };
+  readonly gpus: readonly {
+    device: `cuda:${number}`;
+    name: string;
+    memory: number;
+    computeCapability: string;
+    driver: string;
+  }[];
+  readonly noGpu: string;
+}
+
+/** What native/binding exports. Devices are numbers here: -1 is the CPU, N is cuda:N. */
+export interface Native {
+  devices(): NativeDevices;
+  finish(device: number): Promise<void>;
+  finishSync(device: number): void;
+  measureRoofs(device: number, into: Float64Array): Promise<void>;
+
+  allocate(device: number, bytes: number): NativeMemory;
+  release(memory: NativeMemory): void;
+  write(memory: NativeMemory, offset: number, bytes: Uint8Array): void;
+  read(memory: NativeMemory, into: Uint8Array): Promise<void>;
+  readSync(memory: NativeMemory, into: Uint8Array): void;
+  copy(source: NativeMemory, target: NativeMemory): Promise<void>;
+  copySync(source: NativeMemory, target: NativeMemory): void;
+  view(memory: NativeMemory): ArrayBuffer;
+
+  makeCancelFlag(): CancelFlag;
+  raiseCancelFlag(flag: CancelFlag): void;
+
+  selectiveScan(
+    device: number,
+    isPromise: boolean,
+    sizes: readonly number[],
+    flags: number,
+    arrays: readonly NativeArray[],
+    cuSeqlens: Uint8Array | undefined,
+    cancel: CancelFlag | undefined,
+  ): Promise<void> | undefined;
+}
+
+const nodeGypBuild = require('node-gyp-build') as (folder: string) => unknown;
+
+let loaded: Native | undefined;
+
+/** The native module, loaded at the first call that needs it so that importing the package never fails. */
+export function native(): Native {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Native {
+  try {
+    return nodeGypBuild(join(__dirname, '..')) as Native;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new SelectiveScanError(
+      'ERR_BACKEND_LOAD',
+      `Expected a native binding for ${process.platform}-${process.arch} but found none (${reason}). Build it with \`npx selective-scan-build\`.`,
+      { cause },
+    );
+  }
+}
+
+const nativeCodes: ReadonlySet<unknown> = new Set<ErrorCode>([
+  'ERR_SHAPE',
+  'ERR_DEVICE',
+  'ERR_UNSUPPORTED',
+  'ERR_OUT_OF_MEMORY',
+  'ERR_DEVICE_LOST',
+  'ERR_ABORTED',
+]);
+
+/** A native error with one of our codes as a SelectiveScanError; anything else as it is. */
+export function translate(error: unknown): unknown {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return nativeCodes.has(code) && !(error instanceof SelectiveScanError)
+    ? new SelectiveScanError(code as ErrorCode, String(message))
+    : error;
+}
+
+/** Calls into the native module, so that its errors come out as SelectiveScanErrors. */
+export function callNative<T>(call: (module: Native) => T): T {
+  const module = native();
+  try {
+    return call(module);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+/** The same for calls that return a promise. */
+export async function awaitNative<T>(call: (module: Native) => Promise<T>): Promise<T> {
+  const module = native();
+  try {
+    return await call(module);
+  } catch (error) {
+    throw translate(error);
+  }
+}

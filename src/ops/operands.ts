@@ -1,0 +1,137 @@
+import { type Axis, describe, lengthError, shapeError, sizeOf } from '../check.js';
+import { type Device, resolveDevice } from '../device.js';
+import type { DType } from '../dtype.js';
+import { SelectiveScanError } from '../errors.js';
+import { type HostView, viewHostArray } from '../host-array.js';
+import { deviceOf, isTensor, memoryOf, type Tensor } from '../tensor.js';
+
+/** What an op expects of one of its arrays, or makes of a result. */
+export interface Spec {
+  readonly name: string;
+  readonly axes: readonly Axis[];
+  readonly dtype: DType;
+}
+
+export type Operand =
+  | { readonly tensor: Tensor; readonly view?: undefined }
+  | { readonly tensor?: undefined; readonly view: HostView };
+
+/** The array arguments of one call: all of them tensors of one device, or all of them typed arrays. */
+export class Operands<Name extends string> {
+  readonly #given: ReadonlyMap<Name, Operand>;
+  /** The tensors' device; undefined for typed arrays. */
+  readonly #home: Device | undefined;
+
+  private constructor(given: ReadonlyMap<Name, Operand>, home: Device | undefined) {
+    this.#given = given;
+    this.#home = home;
+  }
+
+  /** Reads the named properties of a call's options. The first required one says what all have to be. */
+  static read<Name extends string>(
+    options: Readonly<Record<string, unknown>>,
+    required: readonly Name[],
+    optional: readonly Name[],
+  ): Operands<Name> {
+    const given = new Map<Name, Operand>();
+    for (const name of [...required, ...optional]) {
+      const value = options[name];
+      if (value !== undefined) given.set(name, readOperand(name, value));
+      else if (required.includes(name)) {
+        throw new SelectiveScanError('ERR_DTYPE', `Expected ${name} to be a typed array or a Tensor but it is missing.`);
+      }
+    }
+    const leader = required[0] as Name;
+    const home = (given.get(leader) as Operand).tensor;
+    for (const [name, { tensor }] of given) checkHome(name, tensor, leader, home);
+    return new Operands(given, home && deviceOf(home));
+  }
+
+  get areTensors(): boolean {
+    return this.#home !== undefined;
+  }
+
+  get(name: Name): Operand | undefined {
+    return this.#given.get(name);
+  }
+
+  /** The dims of a tensor; undefined for a typed array and for what was not given. */
+  dims(name: Name): readonly number[] | undefined {
+    return this.get(name)?.tensor?.dims;
+  }
+
+  /** The dtype of an array that was given. */
+  dtype(name: Name): DType {
+    const { tensor, view } = this.get(name) as Operand;
+    if (tensor) return tensor.dtype;
+    if (view.kind === 'Float32Array') return 'float32';
+    if (view.kind === 'Float16Array') return 'float16';
+    if (view.kind === 'Int32Array') return 'int32';
+    throw new SelectiveScanError(
+      'ERR_DTYPE',
+      `Expected ${name} to be a Float32Array, a Float16Array or a Tensor but received a Uint16Array: its bits are float16 or bfloat16 only inside a Tensor, whose dtype says which.`,
+    );
+  }
+
+  /** Throws unless the array, if given, is of the spec's dtype and shape; typed arrays have a length for a shape. */
+  check({ name, axes, dtype }: Spec): void {
+    const operand = this.get(name as Name);
+    if (operand === undefined) return;
+    const found = this.dtype(name as Name);
+    // A typed array of complex numbers is a Float32Array of pairs.
+    const expected = operand.view && dtype === 'complex64' ? 'float32' : dtype;
+    if (found !== expected) {
+      throw new SelectiveScanError('ERR_DTYPE', `Expected ${name} to have dtype ${expected} but received ${found}.`);
+    }
+    if (operand.view) {
+      const counted: readonly Axis[] = dtype === 'complex64' ? [...axes, ['2', 2]] : axes;
+      if (operand.view.length !== sizeOf(counted)) throw lengthError(name, counted, operand.view.length);
+    } else {
+      const { dims } = operand.tensor;
+      const isSame = dims.length === axes.length && axes.every(([, size], i) => size === dims[i]);
+      if (!isSame) throw shapeError(name, axes, dims);
+    }
+  }
+
+  /** Where the call runs: the tensors' device, which the option may only confirm, or the one the option names. */
+  device(option: unknown): Device {
+    const home = this.#home;
+    if (home === undefined) return resolveDevice(option);
+    if (option === undefined || option === 'auto') return home;
+    const named = resolveDevice(option);
+    if (named.index === home.index) return home;
+    throw new SelectiveScanError(
+      'ERR_DEVICE',
+      `Expected device to be ${home.name}, where the tensors are, but received '${named.name}'.`,
+    );
+  }
+}
+
+function readOperand(name: string, value: unknown): Operand {
+  if (isTensor(value)) {
+    memoryOf(value, name);
+    return { tensor: value };
+  }
+  const view = viewHostArray(value);
+  if (view !== undefined) return { view };
+  throw new SelectiveScanError(
+    'ERR_DTYPE',
+    `Expected ${name} to be a typed array or a Tensor but received ${describe(value)}.`,
+  );
+}
+
+function checkHome(name: string, tensor: Tensor | undefined, leader: string, home: Tensor | undefined): void {
+  if ((tensor === undefined) !== (home === undefined)) {
+    const [expected, received] = home ? ['a Tensor', 'a typed array'] : ['a typed array', 'a Tensor'];
+    throw new SelectiveScanError(
+      'ERR_DEVICE',
+      `Expected ${name} to be ${expected}, as ${leader} is, but received ${received}.`,
+    );
+  }
+  if (tensor && home && tensor.device !== home.device) {
+    throw new SelectiveScanError(
+      'ERR_DEVICE',
+      `Expected ${name} to be on ${home.device}, as ${leader} is, but received a tensor on ${tensor.device}.`,
+    );
+  }
+}

@@ -1,0 +1,306 @@
+import { type Axis, checkFlag, checkSize, describe, readOptions, shapeError } from '../check.js';
+import { type DType, nativeCode } from '../dtype.js';
+import { SelectiveScanError } from '../errors.js';
+import { type FloatArray, viewHostArray } from '../host-array.js';
+import { isTensor, memoryOf, Tensor } from '../tensor.js';
+import { Operands, type Spec } from './operands.js';
+import { checkSignal, type OpRun, type Output, run, runSync } from './run.js';
+
+/** 'bdl': activations are [batch, dim, seqlen]. 'bld': [batch, seqlen, dim]. */
+export type Layout = 'bdl' | 'bld';
+
+/** Sizes of a call. Tensors carry them in their shapes; typed arrays need them said. */
+export interface SelectiveScanDims {
+  batch: number;
+  dim: number;
+  seqlen: number;
+  dstate: number;
+  /** Groups of channels that share B and C; divides dim. Default 1. */
+  groups?: number;
+}
+
+/**
+ * Arguments of the scan; shapes for layout 'bdl' (for 'bld' seqlen comes before the axes that precede it here: u
+ * [batch, seqlen, dim], B [batch, seqlen, groups, dstate]). A call's arrays are all Tensors of one device, or all typed
+ * arrays; `cuSeqlens` is read on the host in either case.
+ */
+export interface SelectiveScanOptions<T extends Tensor | FloatArray = Tensor | FloatArray> {
+  /** Input, [batch, dim, seqlen], float32, float16 or bfloat16. */
+  u: T;
+  /** Step sizes before bias and softplus, as u. */
+  delta: T;
+  /** State matrix's diagonal, [dim, dstate], float32 or complex64. */
+  A: T | Float32Array;
+  /**
+   * Input matrix: varying, of u's dtype, [batch, dstate, seqlen] or [batch, groups, dstate, seqlen]; or constant, of A's
+   * dtype, [dim, dstate]. With complex A, pairs of reals are adjacent in a varying one's last axis, which is twice as long.
+   */
+  B: T | Float32Array;
+  /** Output matrix, as B. */
+  C: T | Float32Array;
+  /** Skip connection, [dim], float32. */
+  D?: T | Float32Array | undefined;
+  /** Gate: the output is multiplied by silu(z). As u. */
+  z?: T | undefined;
+  /** Added to delta before softplus, [dim], float32. */
+  deltaBias?: T | Float32Array | undefined;
+  /** State before the first step, [batch, dim, dstate] (packed: [sequences, dim, dstate]), float32 or A's. Default 0. */
+  initialState?: T | Float32Array | undefined;
+  /** Packed sequences, in a batch of 1: sequence s covers steps cuSeqlens[s] to cuSeqlens[s + 1]. int32, on the host. */
+  cuSeqlens?: Int32Array | Tensor | undefined;
+  /** Apply softplus to delta. Default false. */
+  deltaSoftplus?: boolean | undefined;
+  /** Also return the state after the last step. Default false. */
+  returnLastState?: boolean | undefined;
+  /** Default 'bdl'. */
+  layout?: Layout | undefined;
+  /** Sizes: required with typed arrays; with tensors optional, and then checked. */
+  dims?: SelectiveScanDims | undefined;
+  /** A typed array A (and constant B, C, states) holds complex64 as interleaved pairs. A Tensor's dtype says so itself. */
+  complexA?: boolean | undefined;
+  /** A typed array B is constant. A Tensor's shape says so itself. */
+  constantB?: boolean | undefined;
+  /** A typed array C is constant. A Tensor's shape says so itself. */
+  constantC?: boolean | undefined;
+  /** 'auto', 'cpu', 'cuda' or 'cuda:N'. Default SELECTIVE_SCAN_DEVICE or 'auto'; tensors run where they are. */
+  device?: string | undefined;
+  /** Promise form only: stops the call, which rejects with ERR_ABORTED. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface SelectiveScanResult<T extends Tensor | FloatArray = Tensor | FloatArray> {
+  /** As u. */
+  out: T;
+  /** With returnLastState: [batch, dim, dstate] or [sequences, dim, dstate], float32 or A's dtype. */
+  lastState?: T extends Tensor ? Tensor : Float32Array;
+  /** Where the scan ran. */
+  device: string;
+}
+
+const required = ['u', 'delta', 'A', 'B', 'C'] as const;
+const optional = ['D', 'z', 'deltaBias', 'initialState'] as const;
+type Name = (typeof required)[number] | (typeof optional)[number];
+
+// Inputs in the order of native/binding/selective_scan.cc.
+const inputs = [...required, ...optional];
+const known = [
+  ...inputs,
+  ...['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'layout', 'dims', 'complexA', 'constantB', 'constantC', 'device'],
+] as (keyof SelectiveScanOptions)[];
+
+/**
+ * Mamba's selective scan (Gu and Dao 2023, https://arxiv.org/abs/2312.00752, algorithm 2), with the semantics of
+ * mamba_ssm's selective_scan_ref. For each batch entry b, channel d and step t, with dt = softplus(delta + deltaBias):
+ *
+ *     h[n] = exp(dt * A[d,n]) * h[n] + dt * B[n] * u
+ *     out  = (sum_n C[n] * h[n] + D[d] * u) * silu(z)
+ *
+ * with twice the real part of the sum where A is complex. States and arithmetic are float32 (complex64) at least.
+ *
+ * Settles when the result is complete and never blocks the event loop. Typed arrays are copied at the call; above 4 MB in
+ * slices over turns of the event loop, and then they must not change until the promise settles.
+ * Rejects with a SelectiveScanError: ERR_SHAPE, ERR_DTYPE, ERR_OPTION, ERR_DEVICE, ERR_DISPOSED, ERR_OUT_OF_MEMORY,
+ * ERR_DEVICE_LOST, ERR_BACKEND_LOAD or ERR_ABORTED.
+ */
+export async function selectiveScan<T extends Tensor | FloatArray>(
+  options: SelectiveScanOptions<T>,
+): Promise<SelectiveScanResult<T>> {
+  const read = readOptions<SelectiveScanOptions>(options, [...known, 'signal'], 'options');
+  const signal = checkSignal(read.signal);
+  const plan = prepare(read);
+  return resultOf(plan, await run(plan, signal));
+}
+
+/**
+ * The same, blocking: with typed arrays and on the CPU the result is complete when it returns; with tensors of a GPU the
+ * work is only enqueued, and toArray() waits for it.
+ */
+export function selectiveScanSync<T extends Tensor | FloatArray>(
+  options: Omit<SelectiveScanOptions<T>, 'signal'>,
+): SelectiveScanResult<T> {
+  const plan = prepare(readOptions<SelectiveScanOptions>(options, known, 'options'));
+  return resultOf(plan, runSync(plan));
+}
+
+function resultOf<T extends Tensor | FloatArray>({ device }: OpRun<Name>, outputs: Output[]): SelectiveScanResult<T> {
+  const [out, lastState] = outputs;
+  return { out, ...(lastState && { lastState }), device: device.name } as SelectiveScanResult<T>;
+}
+
+function prepare(options: SelectiveScanOptions): OpRun<Name> {
+  const operands = Operands.read<Name>({ ...options }, required, optional);
+  const layout = checkLayout(options.layout);
+  const isComplex = checkSaid('complexA', options.complexA, operands.dtype('A') === 'complex64', operands);
+  const isConstant = (name: 'B' | 'C') =>
+    !checkSaid(`constant${name}`, options[`constant${name}`], operands.dims(name)?.length === 2, operands);
+  const variesB = isConstant('B');
+  const variesC = isConstant('C');
+  const sizes = readSizes(options.dims, operands, layout, variesB, variesC);
+  const cuSeqlens = readCuSeqlens(options.cuSeqlens, sizes);
+  const sequences = cuSeqlens ? cuSeqlens.length - 1 : sizes.batch;
+
+  const { batch, dim, seqlen, dstate, groups } = sizes;
+  const dtype = checkActivations(operands.dtype('u'));
+  const stateDType: DType = isComplex ? 'complex64' : 'float32';
+  const time: Axis = isComplex ? ['2 * seqlen', 2 * seqlen] : ['seqlen', seqlen];
+  const activation = (name: string): Spec => ({
+    name,
+    axes: inLayout(layout, ['batch', batch], [['dim', dim]], ['seqlen', seqlen]),
+    dtype,
+  });
+  const matrix = (name: 'B' | 'C', varies: boolean): Spec => {
+    if (!varies) return { name, axes: [['dim', dim], ['dstate', dstate]], dtype: stateDType };
+    const perStep: Axis = layout === 'bld' && isComplex ? ['2 * dstate', 2 * dstate] : ['dstate', dstate];
+    const inner: Axis[] = operands.dims(name)?.length === 3 && groups === 1 ? [perStep] : [['groups', groups], perStep];
+    return { name, axes: inLayout(layout, ['batch', batch], inner, layout === 'bdl' ? time : ['seqlen', seqlen]), dtype };
+  };
+  const state = (name: string): Spec => ({
+    name,
+    axes: [[cuSeqlens ? 'sequences' : 'batch', sequences], ['dim', dim], ['dstate', dstate]],
+    dtype: stateDType,
+  });
+
+  operands.check(activation('u'));
+  operands.check(activation('delta'));
+  operands.check({ name: 'A', axes: [['dim', dim], ['dstate', dstate]], dtype: stateDType });
+  operands.check(matrix('B', variesB));
+  operands.check(matrix('C', variesC));
+  operands.check({ name: 'D', axes: [['dim', dim]], dtype: 'float32' });
+  operands.check(activation('z'));
+  operands.check({ name: 'deltaBias', axes: [['dim', dim]], dtype: 'float32' });
+  operands.check(state('initialState'));
+
+  const device = operands.device(options.device);
+  const nativeSizes = [batch, dim, seqlen, dstate, groups, sequences, nativeCode[dtype], layout === 'bdl' ? 0 : 1];
+  const flags =
+    (isComplex ? 1 : 0) |
+    (variesB ? 2 : 0) |
+    (variesC ? 4 : 0) |
+    (checkFlag('deltaSoftplus', options.deltaSoftplus) ? 8 : 0);
+  const returnLastState = checkFlag('returnLastState', options.returnLastState);
+  const starts = cuSeqlens && new Uint8Array(cuSeqlens.buffer);
+  return {
+    device,
+    operands,
+    inputs,
+    outputs: [activation('out'), returnLastState ? state('lastState') : undefined],
+    launch: (native, isPromise, arrays, cancel) =>
+      native.selectiveScan(device.index, isPromise, nativeSizes, flags, arrays, starts, cancel),
+  };
+}
+
+/** [batch, ...inner, time] or [batch, time, ...inner]. */
+function inLayout(layout: Layout, batch: Axis, inner: readonly Axis[], time: Axis): Axis[] {
+  return layout === 'bdl' ? [batch, ...inner, time] : [batch, time, ...inner];
+}
+
+function checkLayout(layout: unknown): Layout {
+  if (layout === undefined) return 'bdl';
+  if (layout === 'bdl' || layout === 'bld') return layout;
+  throw new SelectiveScanError('ERR_OPTION', `Expected layout to be 'bdl' or 'bld' but received ${describe(layout)}.`);
+}
+
+function checkActivations(dtype: DType): DType {
+  if (dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16') return dtype;
+  throw new SelectiveScanError(
+    'ERR_DTYPE',
+    `Expected u to have dtype float32, float16 or bfloat16 but received ${dtype}.`,
+  );
+}
+
+/** What an option says of typed arrays, tensors show themselves; of them the option may only say the same. */
+function checkSaid(name: string, said: unknown, shown: boolean, operands: Operands<Name>): boolean {
+  const flag = checkFlag(name, said);
+  if (!operands.areTensors) return flag;
+  if (said !== undefined && flag !== shown) {
+    throw new SelectiveScanError('ERR_SHAPE', `Expected ${name} to be ${shown}, as the tensor is, but received ${flag}.`);
+  }
+  return shown;
+}
+
+type Sizes = Required<SelectiveScanDims>;
+
+function readSizes(
+  given: unknown,
+  operands: Operands<Name>,
+  layout: Layout,
+  variesB: boolean,
+  variesC: boolean,
+): Sizes {
+  const dims = given === undefined && operands.areTensors ? shownSizes(operands, layout, variesB, variesC) : given;
+  const read = readOptions<SelectiveScanDims>(dims, ['batch', 'dim', 'seqlen', 'dstate', 'groups'], 'dims');
+  const sizes = {
+    batch: checkSize('dims.batch', read.batch, 0),
+    dim: checkSize('dims.dim', read.dim, 1),
+    seqlen: checkSize('dims.seqlen', read.seqlen, 1),
+    dstate: checkSize('dims.dstate', read.dstate, 1),
+    groups: checkSize('dims.groups', read.groups ?? 1, 1),
+  };
+  if (sizes.dim % sizes.groups === 0) return sizes;
+  throw new SelectiveScanError(
+    'ERR_SHAPE',
+    `Expected groups to divide dim = ${sizes.dim} but received ${sizes.groups} groups.`,
+  );
+}
+
+/** The sizes that tensors show: u the first three, A the states, B or C the groups. */
+function shownSizes(operands: Operands<Name>, layout: Layout, variesB: boolean, variesC: boolean): Sizes {
+  const axes = layout === 'bdl' ? 'batch, dim, seqlen' : 'batch, seqlen, dim';
+  const u = dimsOfRank(operands, 'u', axes, 3);
+  const [, dstate] = dimsOfRank(operands, 'A', 'dim, dstate', 2);
+  const groupsOf = (name: 'B' | 'C') => {
+    const rank4 = layout === 'bdl' ? 'batch, groups, dstate, seqlen' : 'batch, seqlen, groups, dstate';
+    const dims = operands.dims(name) as readonly number[];
+    return dims.length === 3 ? 1 : dimsOfRank(operands, name, rank4, 4)[layout === 'bdl' ? 1 : 2];
+  };
+  const groups = variesB ? groupsOf('B') : variesC ? groupsOf('C') : 1;
+  const [batch, dim, seqlen] = layout === 'bdl' ? u : [u[0], u[2], u[1]];
+  return { batch, dim, seqlen, dstate, groups } as Sizes;
+}
+
+function dimsOfRank(operands: Operands<Name>, name: Name, axes: string, rank: number): readonly number[] {
+  const dims = operands.dims(name) as readonly number[];
+  if (dims.length === rank) return dims;
+  throw new SelectiveScanError(
+    'ERR_SHAPE',
+    `Expected ${name} to have the ${rank} axes [${axes}] but received shape [${dims.join(', ')}].`,
+  );
+}
+
+/** A copy of cuSeqlens, whose values are checked here and must not change after. */
+function readCuSeqlens(value: unknown, { batch, seqlen }: Sizes): Int32Array | undefined {
+  if (value === undefined) return undefined;
+  const starts = copyInt32(value);
+  const fail = (expected: string, received: unknown) =>
+    new SelectiveScanError('ERR_SHAPE', `Expected ${expected} but received ${received}.`);
+  if (batch !== 1) throw fail('batch to be 1 with cuSeqlens', batch);
+  if (starts.length < 2) throw fail('cuSeqlens to have at least 2 entries', starts.length);
+  if (starts[0] !== 0) throw fail('cuSeqlens to begin with 0', starts[0]);
+  const falls = starts.findIndex((start, i) => i > 0 && start < (starts[i - 1] as number));
+  if (falls > 0) throw fail('cuSeqlens never to fall', `${starts[falls]} after ${starts[falls - 1]} at entry ${falls}`);
+  if (starts.at(-1) !== seqlen) throw fail(`cuSeqlens to end with seqlen = ${seqlen}`, starts.at(-1));
+  return starts;
+}
+
+function copyInt32(value: unknown): Int32Array {
+  if (isTensor(value)) {
+    memoryOf(value, 'cuSeqlens');
+    if (value.dtype !== 'int32') {
+      throw new SelectiveScanError('ERR_DTYPE', `Expected cuSeqlens to have dtype int32 but received ${value.dtype}.`);
+    }
+    if (value.device !== 'cpu') {
+      throw new SelectiveScanError(
+        'ERR_DEVICE',
+        `Expected cuSeqlens on cpu, because the host reads it, but received a tensor on ${value.device}.`,
+      );
+    }
+    if (value.dims.length !== 1) throw shapeError('cuSeqlens', [['sequences + 1', value.size]], value.dims);
+    return Int32Array.from(value.data);
+  }
+  const view = viewHostArray(value);
+  if (view?.kind === 'Int32Array') return new Int32Array(view.bytes.slice().buffer);
+  throw new SelectiveScanError(
+    'ERR_DTYPE',
+    `Expected cuSeqlens to be an Int32Array or an int32 Tensor but received ${view?.kind ?? describe(value)}.`,
+  );
+}

@@ -1,0 +1,57 @@
+import { SelectiveScanError } from './errors.js';
+import type { HostView } from './host-array.js';
+import { callNative, type NativeMemory } from './native.js';
+
+/** A turn of the event loop copies this much: under a millisecond at the speed of one core. */
+const bytesPerTurn = 4 * 1024 * 1024;
+
+/** Lets timers, I/O and other callbacks run before going on. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Copies a call's host arrays into memory that JavaScript cannot detach, resize or write while native threads read it.
+ * The first 4 MB are copied before this returns, the rest over turns of the event loop; an array that loses its memory
+ * meanwhile is ERR_SHAPE. `proceed` is asked before each turn and may throw to stop.
+ */
+export async function stage<Key>(
+  views: ReadonlyMap<Key, HostView>,
+  nameOf: (key: Key) => string,
+  proceed: () => void,
+): Promise<Map<Key, NativeMemory>> {
+  const staged = new Map<Key, NativeMemory>();
+  try {
+    let left = bytesPerTurn;
+    for (const [key, { bytes }] of views) {
+      const size = bytes.byteLength;
+      const memory = callNative((native) => native.allocate(-1, size));
+      staged.set(key, memory);
+      for (let start = 0; start < size; ) {
+        if (left === 0) {
+          await nextTurn();
+          proceed();
+          left = bytesPerTurn;
+        }
+        if (bytes.byteLength !== size) {
+          throw new SelectiveScanError(
+            'ERR_SHAPE',
+            `Expected ${nameOf(key)} to keep its memory until the call settles, but it was detached or resized.`,
+          );
+        }
+        const end = Math.min(start + left, size);
+        callNative((native) => native.write(memory, start, bytes.subarray(start, end)));
+        left -= end - start;
+        start = end;
+      }
+    }
+    return staged;
+  } catch (error) {
+    releaseAll(staged.values());
+    throw error;
+  }
+}
+
+export function releaseAll(memories: Iterable<NativeMemory>): void {
+  for (const memory of memories) callNative((native) => native.release(memory));
+}
