@@ -46,13 +46,17 @@ void Environment::settle_in_javascript(napi_env env, napi_value, void* context, 
   if (env == nullptr) return;
   auto* environment = static_cast<Environment*>(context);
   const std::unique_ptr<Pending> pending(static_cast<Pending*>(data));
-  const Napi::HandleScope scope(env);
-  if (pending->status.ok()) {
-    pending->deferred.Resolve(Napi::Env(env).Undefined());
-  } else {
-    pending->deferred.Reject(to_error(env, pending->status).Value());
-  }
   if (--environment->pending_ == 0) napi_unref_threadsafe_function(env, environment->settle_);
+  try {
+    const Napi::HandleScope scope(env);
+    if (pending->status.ok()) {
+      pending->deferred.Resolve(Napi::Env(env).Undefined());
+    } else {
+      pending->deferred.Reject(to_error(env, pending->status).Value());
+    }
+  } catch (const Napi::Error&) {
+    // A worker that is being terminated runs no more JavaScript, and nobody waits for its promises.
+  }
 }
 
 void Environment::shut_down(void* environment) {

@@ -13,6 +13,12 @@ namespace {
 
 constexpr napi_type_tag kMemory = {0x2d9f8a7c51e04b36, 0xb1c7e6035f4a9d82};
 
+// The plain call, because a finalizer must not throw and an environment that is going away refuses.
+void adjust_external_memory(napi_env env, int64_t change) {
+  int64_t total = 0;
+  napi_adjust_external_memory(env, change, &total);
+}
+
 // Reads a whole storage into a Uint8Array of its size.
 struct Reading {
   std::shared_ptr<Storage> storage;
@@ -55,14 +61,14 @@ Memory::Memory(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Memory>(info) 
   storage_ = *info[0].As<Napi::External<std::shared_ptr<Storage>>>().Data();
   info.This().As<Napi::Object>().TypeTag(&kMemory);
   // So that the collector knows what hangs on a small handle.
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), static_cast<int64_t>(storage_->bytes()));
+  adjust_external_memory(info.Env(), static_cast<int64_t>(storage_->bytes()));
 }
 
 Memory::~Memory() { let_go(Env()); }
 
 void Memory::let_go(Napi::Env env) {
   if (!storage_) return;
-  Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(storage_->bytes()));
+  adjust_external_memory(env, -static_cast<int64_t>(storage_->bytes()));
   storage_ = nullptr;
 }
 
