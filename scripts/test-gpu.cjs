@@ -1,0 +1,3 @@
+// The test suite on a machine that must have a GPU: tests that need one fail there instead of being skipped.
+process.env.SELECTIVE_SCAN_REQUIRE_GPU = '1';
+require('jest').run(['--ci', '--runInBand', ...process.argv.slice(2)]);
