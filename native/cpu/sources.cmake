@@ -1,0 +1,47 @@
+# The CPU backend's sources, in SELECTIVE_SCAN_CPU_SOURCES. The kernels are compiled once for each vector set of the
+# target's architecture, each file with instructions of its own; which one runs is decided on the machine it runs on.
+#
+# A fused multiply-add is written where it is meant: the compiler may not make others, which would break exact sums.
+
+set(SELECTIVE_SCAN_CPU_SOURCES
+  ${CMAKE_CURRENT_LIST_DIR}/backend.cc
+  ${CMAKE_CURRENT_LIST_DIR}/cpu_info.cc
+  ${CMAKE_CURRENT_LIST_DIR}/memory.cc
+  ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cc
+  ${CMAKE_CURRENT_LIST_DIR}/selective_scan_plan.cc
+  ${CMAKE_CURRENT_LIST_DIR}/selective_scan_portable.cc
+  ${CMAKE_CURRENT_LIST_DIR}/thread_pool.cc
+  ${CMAKE_CURRENT_LIST_DIR}/vector_set.cc
+)
+
+if(MSVC)
+  set(SELECTIVE_SCAN_KERNEL_OPTIONS /fp:precise)
+  set(SELECTIVE_SCAN_AVX512_OPTIONS /arch:AVX512)
+  set(SELECTIVE_SCAN_AVX2_OPTIONS /arch:AVX2)
+else()
+  set(SELECTIVE_SCAN_KERNEL_OPTIONS -ffp-contract=off)
+  set(SELECTIVE_SCAN_AVX512_OPTIONS -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
+  set(SELECTIVE_SCAN_AVX2_OPTIONS -mavx2 -mfma -mf16c)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC's own AVX-512 intrinsics start from an undefined vector, which GCC then warns of.
+    list(APPEND SELECTIVE_SCAN_AVX512_OPTIONS -Wno-uninitialized -Wno-maybe-uninitialized)
+  endif()
+endif()
+
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/selective_scan_portable.cc PROPERTIES
+  COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS}")
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  list(APPEND SELECTIVE_SCAN_CPU_SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/selective_scan_avx512.cc
+    ${CMAKE_CURRENT_LIST_DIR}/selective_scan_avx2.cc
+  )
+  set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/selective_scan_avx512.cc PROPERTIES
+    COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS};${SELECTIVE_SCAN_AVX512_OPTIONS}")
+  set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/selective_scan_avx2.cc PROPERTIES
+    COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS};${SELECTIVE_SCAN_AVX2_OPTIONS}")
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+  list(APPEND SELECTIVE_SCAN_CPU_SOURCES ${CMAKE_CURRENT_LIST_DIR}/selective_scan_neon.cc)
+  set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/selective_scan_neon.cc PROPERTIES
+    COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS}")
+endif()
