@@ -32,7 +32,9 @@ async function main(): Promise<void> {
   print(device, rows);
   if (roofs) {
     const functions = roofs.exponentialsPerSecond.toExponential(2);
-    console.log(`roofs measured in this run: ${(roofs.bytesPerSecond / 1e12).toFixed(2)} TB/s, ${functions} exponentials/s`);
+    console.log(
+      `roofs measured in this run: ${(roofs.bytesPerSecond / 1e12).toFixed(2)} TB/s, ${functions} exponentials/s`,
+    );
   }
   mkdirSync(values.out, { recursive: true });
   const path = join(values.out, `${machineName(device)}-${suite}.json`);

@@ -5,8 +5,10 @@ export type DeviceInfo = CpuDevice | CudaDevice;
 
 export function findDevice(name: string): DeviceInfo {
   const found = devices();
-  const device = name === 'auto' ? found.at(-1) : found.find((each) => each.device === (name === 'cuda' ? 'cuda:0' : name));
-  if (device === undefined) throw new Error(`No device '${name}'; there are ${found.map((each) => each.device).join(', ')}.`);
+  const device =
+    name === 'auto' ? found.at(-1) : found.find((each) => each.device === (name === 'cuda' ? 'cuda:0' : name));
+  if (device === undefined)
+    throw new Error(`No device '${name}'; there are ${found.map((each) => each.device).join(', ')}.`);
   return device;
 }
 

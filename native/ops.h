@@ -35,12 +35,12 @@ struct Status {
 // What a backend says of one device. Fields that do not apply keep their defaults.
 struct DeviceInfo {
   std::string name;
-  std::string vector_set;         // CPU: "avx512", "avx2", "neon" or "portable"
-  int threads = 0;                // CPU: threads an op may use
-  uint64_t memory_bytes = 0;      // GPU: total device memory
-  int compute_major = 0;          // GPU: compute capability
+  std::string vector_set;     // CPU: "avx512", "avx2", "neon" or "portable"
+  int threads = 0;            // CPU: threads an op may use
+  uint64_t memory_bytes = 0;  // GPU: total device memory
+  int compute_major = 0;      // GPU: compute capability
   int compute_minor = 0;
-  std::string driver;             // GPU: the CUDA version the driver supports, "13.0"
+  std::string driver;  // GPU: the CUDA version the driver supports, "13.0"
 };
 
 // Ceilings measured by micro-kernels, in units a second; 0 where not measured.
@@ -77,12 +77,12 @@ struct SelectiveScanParams {
   // adjacent in the last axis, which is then twice as long. Constant: [dim, dstate].
   const void* B = nullptr;
   const void* C = nullptr;
-  const float* D = nullptr;                // [dim]
-  const void* z = nullptr;                 // as u
-  const float* delta_bias = nullptr;       // [dim]
-  const void* initial_state = nullptr;     // [sequences, dim, dstate], float32 or complex64
-  void* out = nullptr;                     // as u
-  void* last_state = nullptr;              // [sequences, dim, dstate], float32 or complex64
+  const float* D = nullptr;             // [dim]
+  const void* z = nullptr;              // as u
+  const float* delta_bias = nullptr;    // [dim]
+  const void* initial_state = nullptr;  // [sequences, dim, dstate], float32 or complex64
+  void* out = nullptr;                  // as u
+  void* last_state = nullptr;           // [sequences, dim, dstate], float32 or complex64
 
   // Packed sequences: batch is 1 and sequence s covers times cu_seqlens[s] to cu_seqlens[s + 1]. HOST memory, read
   // before the call returns, [sequences + 1], from 0 to seqlen and never falling; a sequence may be empty (its last
@@ -97,8 +97,8 @@ struct Call {
   const std::atomic<bool>* cancelled = nullptr;  // may be null
 };
 
-// A backend serves devices of one kind. Every function may be called from any thread, also at the same time as others on
-// the same queue. A null op is unsupported, and that is the only statement of support.
+// A backend serves devices of one kind. Every function may be called from any thread, also at the same time as others
+// on the same queue. A null op is unsupported, and that is the only statement of support.
 struct Backend {
   // How many devices there are. None: the status says why in one sentence.
   Status (*count)(int* devices);

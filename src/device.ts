@@ -85,7 +85,13 @@ export function synchronizeSync(device?: string): void {
 
 /** Measures a GPU's ceilings with micro-kernels, in well under a second. ERR_UNSUPPORTED on the CPU. */
 export async function measureRoofs(device?: string): Promise<Roofs> {
-  const { index } = resolveDevice(device);
+  const { name, index } = resolveDevice(device);
+  if (index < 0) {
+    throw new SelectiveScanError(
+      'ERR_UNSUPPORTED',
+      `Expected a GPU, whose ceilings can be measured, but received ${name}.`,
+    );
+  }
   const into = new Float64Array(2);
   await awaitNative((native) => native.measureRoofs(index, into));
   return { bytesPerSecond: into[0] as number, exponentialsPerSecond: into[1] as number };

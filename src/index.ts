@@ -1,4 +1,12 @@
-export { type CpuDevice, type CudaDevice, devices, measureRoofs, type Roofs, synchronize, synchronizeSync } from './device.js';
+export {
+  type CpuDevice,
+  type CudaDevice,
+  devices,
+  measureRoofs,
+  type Roofs,
+  synchronize,
+  synchronizeSync,
+} from './device.js';
 export type { DType } from './dtype.js';
 export { type ErrorCode, SelectiveScanError } from './errors.js';
 export type { FloatArray, HostArray } from './host-array.js';

@@ -21,10 +21,12 @@ export async function stage<Key>(
   proceed: () => void,
 ): Promise<Map<Key, NativeMemory>> {
   const staged = new Map<Key, NativeMemory>();
+  // Before the first turn: a view whose buffer is detached later has no bytes.
+  const sizes = new Map([...views].map(([key, { bytes }]) => [key, bytes.byteLength]));
   try {
     let left = bytesPerTurn;
     for (const [key, { bytes }] of views) {
-      const size = bytes.byteLength;
+      const size = sizes.get(key) as number;
       const memory = callNative((native) => native.allocate(-1, size));
       staged.set(key, memory);
       for (let start = 0; start < size; ) {

@@ -16,8 +16,7 @@ Bytes bytes_of(const Napi::Value& value) {
   napi_typedarray_type type = napi_uint8_array;
   size_t length = 0;
   void* data = nullptr;
-  const napi_status status =
-      napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr);
+  const napi_status status = napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr);
   if (status != napi_ok || type != napi_uint8_array) throw Napi::TypeError::New(value.Env(), "Expected a Uint8Array.");
   return {data, length};
 }
@@ -91,9 +90,9 @@ Napi::Value run_or_submit(Napi::Env env, int device, bool is_promise, OpCall cal
   if (enqueue_now) {
     queue->finish(std::move(settle));
   } else {
-    queue->submit([queue = queue.get(), call = std::move(call)](
-                      const Call& context) { return call.run(*queue, context); },
-                  std::move(settle), std::move(cancelled));
+    queue->submit(
+        [queue = queue.get(), call = std::move(call)](const Call& context) { return call.run(*queue, context); },
+        std::move(settle), std::move(cancelled));
   }
   return promise;
 }

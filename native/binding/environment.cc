@@ -13,9 +13,9 @@ struct Environment::Pending {
 };
 
 Environment::Environment(Napi::Env env) : env_(env) {
-  const napi_status status = napi_create_threadsafe_function(
-      env, nullptr, nullptr, Napi::String::New(env, "selective-scan"), 0, 1, nullptr, nullptr, this,
-      &Environment::settle_in_javascript, &settle_);
+  const napi_status status =
+      napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "selective-scan"), 0, 1, nullptr,
+                                      nullptr, this, &Environment::settle_in_javascript, &settle_);
   if (status != napi_ok) throw Napi::Error::New(env, "Expected to create a thread-safe function.");
   napi_unref_threadsafe_function(env, settle_);
   // Hooks run last in, first out: the queues' threads are joined before the function they call is torn down.

@@ -24,8 +24,7 @@ struct Reading {
   std::shared_ptr<Storage> storage;
   Bytes target;
 
-  explicit Reading(const Napi::CallbackInfo& info)
-      : storage(Memory::storage_of(info[0])), target(bytes_of(info[1])) {
+  explicit Reading(const Napi::CallbackInfo& info) : storage(Memory::storage_of(info[0])), target(bytes_of(info[1])) {
     if (target.size != storage->bytes()) {
       throw to_error(info.Env(), {Code::kShape, "Expected a Uint8Array of the memory's size."});
     }
@@ -89,8 +88,8 @@ const std::shared_ptr<Storage>& Memory::storage_of(const Napi::Value& value) {
 Napi::Value Memory::allocate(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   std::shared_ptr<Storage> storage;
-  check(info.Env(), Storage::allocate(environment.queue(device_of(info[0])), static_cast<size_t>(size_of(info[1])),
-                                      &storage));
+  check(info.Env(),
+        Storage::allocate(environment.queue(device_of(info[0])), static_cast<size_t>(size_of(info[1])), &storage));
   return environment.memory_class.New({Napi::External<std::shared_ptr<Storage>>::New(info.Env(), &storage)});
 }
 

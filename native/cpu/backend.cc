@@ -66,8 +66,19 @@ Status wait(void*, void*) { return {}; }
 
 const Backend& cpu_backend() {
   static constexpr Backend backend = {
-      count, describe, open, close, allocate, release,
-      /*upload=*/copy, /*download=*/copy, /*copy=*/copy, mark, wait, /*measure_roofs=*/nullptr, cpu_selective_scan,
+      count,
+      describe,
+      open,
+      close,
+      allocate,
+      release,
+      /*upload=*/copy,
+      /*download=*/copy,
+      /*copy=*/copy,
+      mark,
+      wait,
+      /*measure_roofs=*/nullptr,
+      cpu_selective_scan,
   };
   return backend;
 }

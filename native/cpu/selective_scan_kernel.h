@@ -94,9 +94,7 @@ class SliceScan {
   }
 
   void load_channel_values(const float* values, int64_t channel, int lanes, float* vector) const {
-    const Vec loaded = !values           ? Vec::zero()
-                       : lanes == kLanes ? load(values + channel)
-                                         : load(values + channel, lanes);
+    const Vec loaded = !values ? Vec::zero() : lanes == kLanes ? load(values + channel) : load(values + channel, lanes);
     store(vector, loaded);
   }
 

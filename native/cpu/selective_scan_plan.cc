@@ -48,8 +48,8 @@ void ScanPlan::cut_channels() {
   const int64_t blocks_per_group = divide_up(channels_per_group_, lanes_);
   const int64_t blocks = static_cast<int64_t>(sequences_.size()) * params_.groups * blocks_per_group;
   const int64_t state_floats = params_.dstate * lanes_ * (params_.is_complex ? 2 : 1);
-  lane_blocks_ = std::min({kMaxLaneBlocks, blocks_per_group, blocks / (kPiecesPerThread * threads_),
-                           kMaxStateFloats / state_floats});
+  lane_blocks_ = std::min(
+      {kMaxLaneBlocks, blocks_per_group, blocks / (kPiecesPerThread * threads_), kMaxStateFloats / state_floats});
   lane_blocks_ = std::max<int64_t>(1, lane_blocks_);
   units_per_group_ = divide_up(blocks_per_group, lane_blocks_);
   units_ = params_.groups * units_per_group_;

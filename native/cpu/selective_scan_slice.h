@@ -25,7 +25,7 @@ struct ScanSlice {
   float* carry_out = nullptr;       // null: not wanted
   float* decay_out = nullptr;       // the product of all the decays; only with carry_only
 
-  float* scratch = nullptr;  // scratch_floats(), 64-byte aligned
+  float* scratch = nullptr;                             // scratch_floats(), 64-byte aligned
   bool (*stopped)(const void* stop_context) = nullptr;  // asked between tiles; once true, the slice is left unfinished
   const void* stop_context = nullptr;
 };

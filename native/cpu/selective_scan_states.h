@@ -40,14 +40,14 @@ template <bool kComplex, Form kForm>
 constexpr int offset_of_state(int j) {
   if (kForm == Form::kConstant) return j * (kComplex ? 2 : 1) * kLanes;
   if (kForm == Form::kVaryingPair) return 2 * j / kLanes * (kTile * kLanes) + 2 * j % kLanes;
-  return j / kLanes * (kTile * kStepFloats<kComplex>) + j % kLanes;
+  return j / kLanes * (kTile * kStepFloats<kComplex>)+j % kLanes;
 }
 
 template <bool kComplex, Form kForm>
 int64_t offset_of_block(int64_t n) {
   if (kForm == Form::kConstant) return n * (kComplex ? 2 : 1) * kLanes;
   if (kForm == Form::kVaryingPair) return 2 * n / kLanes * (kTile * kLanes) + 2 * n % kLanes;
-  return n / kLanes * (kTile * kStepFloats<kComplex>) + n % kLanes;
+  return n / kLanes * (kTile * kStepFloats<kComplex>)+n % kLanes;
 }
 
 template <bool kComplex, Form kForm>

@@ -85,9 +85,7 @@ inline Vec load(const BFloat16* p) { return widen_bfloat16(_mm256_loadu_si256(re
 
 // The first `count` < kLanes elements, and zeros; nothing past them is touched.
 inline Vec load(const float* p, int count) { return {_mm512_maskz_loadu_ps(first_lanes(count), p)}; }
-inline Vec load(const Float16* p, int count) {
-  return widen_float16(_mm256_maskz_loadu_epi16(first_lanes(count), p));
-}
+inline Vec load(const Float16* p, int count) { return widen_float16(_mm256_maskz_loadu_epi16(first_lanes(count), p)); }
 inline Vec load(const BFloat16* p, int count) {
   return widen_bfloat16(_mm256_maskz_loadu_epi16(first_lanes(count), p));
 }
@@ -96,9 +94,7 @@ inline void store(float* p, Vec x) { _mm512_storeu_ps(p, x.v); }
 inline void store(Float16* p, Vec x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow_float16(x)); }
 inline void store(BFloat16* p, Vec x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow_bfloat16(x)); }
 inline void store(float* p, Vec x, int count) { _mm512_mask_storeu_ps(p, first_lanes(count), x.v); }
-inline void store(Float16* p, Vec x, int count) {
-  _mm256_mask_storeu_epi16(p, first_lanes(count), narrow_float16(x));
-}
+inline void store(Float16* p, Vec x, int count) { _mm256_mask_storeu_epi16(p, first_lanes(count), narrow_float16(x)); }
 inline void store(BFloat16* p, Vec x, int count) {
   _mm256_mask_storeu_epi16(p, first_lanes(count), narrow_bfloat16(x));
 }

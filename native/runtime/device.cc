@@ -21,8 +21,8 @@ Status find_device(int device, const Backend** backend, int* index) {
   Status status = count_gpus(&gpus);
   if (!status.ok()) return status;
   if (device < 0 || device >= gpus) {
-    return {Code::kDevice, "Expected a device from cuda:0 to cuda:" + std::to_string(gpus - 1) + " but received cuda:" +
-                               std::to_string(device) + "."};
+    return {Code::kDevice, "Expected a device from cuda:0 to cuda:" + std::to_string(gpus - 1) +
+                               " but received cuda:" + std::to_string(device) + "."};
   }
 #ifdef SELECTIVE_SCAN_CUDA
   *backend = &cuda_backend();

@@ -38,7 +38,10 @@ export class Operands<Name extends string> {
       const value = options[name];
       if (value !== undefined) given.set(name, readOperand(name, value));
       else if (required.includes(name)) {
-        throw new SelectiveScanError('ERR_DTYPE', `Expected ${name} to be a typed array or a Tensor but it is missing.`);
+        throw new SelectiveScanError(
+          'ERR_DTYPE',
+          `Expected ${name} to be a typed array or a Tensor but it is missing.`,
+        );
       }
     }
     const leader = required[0] as Name;

@@ -2,7 +2,14 @@ import { describe, sizeOf } from '../check.js';
 import type { Device } from '../device.js';
 import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, type HostView, newHostArray } from '../host-array.js';
-import { awaitNative, type CancelFlag, callNative, type Native, type NativeArray, type NativeMemory } from '../native.js';
+import {
+  awaitNative,
+  type CancelFlag,
+  callNative,
+  type Native,
+  type NativeArray,
+  type NativeMemory,
+} from '../native.js';
 import { releaseAll, stage } from '../staging.js';
 import { allocateTensor, memoryOf, Tensor } from '../tensor.js';
 import type { Operands, Spec } from './operands.js';

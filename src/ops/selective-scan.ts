@@ -2,7 +2,7 @@ import { type Axis, checkFlag, checkSize, describe, readOptions, shapeError } fr
 import { type DType, nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, viewHostArray } from '../host-array.js';
-import { isTensor, memoryOf, Tensor } from '../tensor.js';
+import { isTensor, memoryOf, type Tensor } from '../tensor.js';
 import { Operands, type Spec } from './operands.js';
 import { checkSignal, type OpRun, type Output, run, runSync } from './run.js';
 
@@ -85,7 +85,17 @@ type Name = (typeof required)[number] | (typeof optional)[number];
 const inputs = [...required, ...optional];
 const known = [
   ...inputs,
-  ...['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'layout', 'dims', 'complexA', 'constantB', 'constantC', 'device'],
+  ...[
+    'cuSeqlens',
+    'deltaSoftplus',
+    'returnLastState',
+    'layout',
+    'dims',
+    'complexA',
+    'constantB',
+    'constantC',
+    'device',
+  ],
 ] as (keyof SelectiveScanOptions)[];
 
 /**
@@ -131,10 +141,10 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   const operands = Operands.read<Name>({ ...options }, required, optional);
   const layout = checkLayout(options.layout);
   const isComplex = checkSaid('complexA', options.complexA, operands.dtype('A') === 'complex64', operands);
-  const isConstant = (name: 'B' | 'C') =>
+  const varies = (name: 'B' | 'C') =>
     !checkSaid(`constant${name}`, options[`constant${name}`], operands.dims(name)?.length === 2, operands);
-  const variesB = isConstant('B');
-  const variesC = isConstant('C');
+  const variesB = varies('B');
+  const variesC = varies('C');
   const sizes = readSizes(options.dims, operands, layout, variesB, variesC);
   const cuSeqlens = readCuSeqlens(options.cuSeqlens, sizes);
   const sequences = cuSeqlens ? cuSeqlens.length - 1 : sizes.batch;
@@ -148,21 +158,44 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
     axes: inLayout(layout, ['batch', batch], [['dim', dim]], ['seqlen', seqlen]),
     dtype,
   });
-  const matrix = (name: 'B' | 'C', varies: boolean): Spec => {
-    if (!varies) return { name, axes: [['dim', dim], ['dstate', dstate]], dtype: stateDType };
+  const matrix = (name: 'B' | 'C', isVarying: boolean): Spec => {
+    if (!isVarying)
+      return {
+        name,
+        axes: [
+          ['dim', dim],
+          ['dstate', dstate],
+        ],
+        dtype: stateDType,
+      };
     const perStep: Axis = layout === 'bld' && isComplex ? ['2 * dstate', 2 * dstate] : ['dstate', dstate];
     const inner: Axis[] = operands.dims(name)?.length === 3 && groups === 1 ? [perStep] : [['groups', groups], perStep];
-    return { name, axes: inLayout(layout, ['batch', batch], inner, layout === 'bdl' ? time : ['seqlen', seqlen]), dtype };
+    return {
+      name,
+      axes: inLayout(layout, ['batch', batch], inner, layout === 'bdl' ? time : ['seqlen', seqlen]),
+      dtype,
+    };
   };
   const state = (name: string): Spec => ({
     name,
-    axes: [[cuSeqlens ? 'sequences' : 'batch', sequences], ['dim', dim], ['dstate', dstate]],
+    axes: [
+      [cuSeqlens ? 'sequences' : 'batch', sequences],
+      ['dim', dim],
+      ['dstate', dstate],
+    ],
     dtype: stateDType,
   });
 
   operands.check(activation('u'));
   operands.check(activation('delta'));
-  operands.check({ name: 'A', axes: [['dim', dim], ['dstate', dstate]], dtype: stateDType });
+  operands.check({
+    name: 'A',
+    axes: [
+      ['dim', dim],
+      ['dstate', dstate],
+    ],
+    dtype: stateDType,
+  });
   operands.check(matrix('B', variesB));
   operands.check(matrix('C', variesC));
   operands.check({ name: 'D', axes: [['dim', dim]], dtype: 'float32' });
@@ -213,7 +246,10 @@ function checkSaid(name: string, said: unknown, shown: boolean, operands: Operan
   const flag = checkFlag(name, said);
   if (!operands.areTensors) return flag;
   if (said !== undefined && flag !== shown) {
-    throw new SelectiveScanError('ERR_SHAPE', `Expected ${name} to be ${shown}, as the tensor is, but received ${flag}.`);
+    throw new SelectiveScanError(
+      'ERR_SHAPE',
+      `Expected ${name} to be ${shown}, as the tensor is, but received ${flag}.`,
+    );
   }
   return shown;
 }

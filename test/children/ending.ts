@@ -1,0 +1,70 @@
+// Ways for a process to end: `node ending.js <way> [device]`.
+import { performance } from 'node:perf_hooks';
+import { type SelectiveScanOptions, selectiveScan, selectiveScanSync, Tensor } from 'selective-scan';
+import { tensorOptions } from '../support/call';
+import { randomCase } from '../support/random-case';
+import { slowProblem } from '../support/slow-problem';
+
+const [way, device = 'cpu'] = process.argv.slice(2);
+
+function problem(): SelectiveScanOptions {
+  return tensorOptions(randomCase(), device).options;
+}
+
+const ways: Record<string, () => unknown> = {
+  sync: () => selectiveScanSync(problem()),
+  awaited: () => selectiveScan(problem()),
+  unawaited: () => {
+    selectiveScan(problem()).then(() => console.log('settled'));
+  },
+  'many unawaited': () => {
+    for (let i = 0; i < 50; i++) selectiveScan(problem());
+  },
+  'exit in flight': () => {
+    selectiveScan(slowProblem(2000)).then(() => console.log('settled'));
+    setTimeout(() => process.exit(7), 20);
+  },
+  'exit at once': () => {
+    selectiveScan(slowProblem(2000));
+    process.exit(7);
+  },
+  'throw in flight': () => {
+    selectiveScan(problem());
+    throw new Error('thrown on purpose');
+  },
+  'reject unhandled': () => {
+    selectiveScan({} as SelectiveScanOptions);
+  },
+  'dispose in flight': async () => {
+    const options = slowProblem(300);
+    const operands = Object.values(options).filter((value) => value instanceof Tensor);
+    const undisturbed = await selectiveScan(options);
+    const promise = selectiveScan(options);
+    for (const operand of operands) operand.dispose();
+    // Memory given back too early would be taken, and overwritten, by these.
+    for (const { size } of operands) Tensor.from(new Float32Array(size).fill(Number.NaN), [size]);
+    const { out } = await promise;
+    const [want, got] = [undisturbed.out as Tensor, out as Tensor].map((tensor) => Buffer.from(tensor.data.buffer));
+    console.log(want?.equals(got as Buffer) ? 'equal' : 'different');
+  },
+  'result disposed in another turn': async () => {
+    const { out } = await selectiveScan(problem());
+    setImmediate(() => (out as Tensor).dispose());
+  },
+  abort: async () => {
+    const options = slowProblem(2000);
+    const controller = new AbortController();
+    const start = performance.now();
+    const promise = selectiveScan({ ...options, signal: controller.signal });
+    setTimeout(() => controller.abort(), 50);
+    const code = await promise.then(
+      () => 'settled',
+      (error) => error.code,
+    );
+    const soon = performance.now() - start < 1000;
+    const after = await selectiveScan(problem());
+    console.log(code, soon ? 'soon' : 'late', after.device);
+  },
+};
+
+ways[way as string]?.();

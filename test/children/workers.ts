@@ -1,0 +1,85 @@
+// Worker threads that compute, and are stopped: `node workers.js <way>`.
+import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { devices, selectiveScan, selectiveScanSync } from 'selective-scan';
+import { tensorOptions } from '../support/call';
+import { complaintsAgainstReference } from '../support/closeness';
+import { randomCase } from '../support/random-case';
+import { slowProblem } from '../support/slow-problem';
+
+const problem = randomCase();
+
+const workers: Record<string, () => unknown> = {
+  compute: async () => {
+    const { options } = tensorOptions(problem, 'cpu');
+    const { out, lastState } = await selectiveScan(options);
+    const values = async (result: any): Promise<ArrayLike<number>> => result.toArray();
+    parentPort?.postMessage(
+      complaintsAgainstReference(problem, { out: await values(out), lastState: await values(lastState) }),
+    );
+  },
+  'stay in flight': () => {
+    selectiveScan(slowProblem(1500));
+    parentPort?.postMessage('in flight');
+  },
+  'many in flight': () => {
+    for (let i = 0; i < 100; i++) selectiveScan(tensorOptions(problem, 'cpu').options);
+    parentPort?.postMessage('in flight');
+  },
+  'exit in flight': () => {
+    selectiveScan(slowProblem(1500));
+    parentPort?.postMessage('in flight');
+    process.exit(0);
+  },
+  unawaited: () => {
+    selectiveScan(tensorOptions(problem, 'cpu').options);
+    parentPort?.postMessage('in flight');
+  },
+};
+
+function start(way: string): { worker: Worker; message: Promise<unknown>; ended: Promise<unknown> } {
+  const worker = new Worker(__filename, { workerData: way });
+  const message = new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+  return { worker, message, ended: new Promise((resolve) => worker.once('exit', resolve)) };
+}
+
+const mains: Record<string, () => Promise<void>> = {
+  'compute at once': async () => {
+    const found = await Promise.all([1, 2, 3, 4].map(() => start('compute').message));
+    console.log(JSON.stringify(found));
+  },
+  'without the main thread having loaded': async () => {
+    console.log(JSON.stringify([await start('compute').message]));
+  },
+  terminate: async () => {
+    devices();
+    for (const way of ['stay in flight', 'many in flight', 'stay in flight', 'many in flight', 'many in flight']) {
+      const { worker, message } = start(way);
+      await message;
+      await worker.terminate();
+    }
+    selectiveScanSync(tensorOptions(problem, 'cpu').options);
+    console.log('alive');
+  },
+  'terminate while starting': async () => {
+    for (let i = 0; i < 10; i++) {
+      const { worker } = start('compute');
+      await new Promise((resolve) => setTimeout(resolve, 15 * i));
+      await worker.terminate();
+    }
+    console.log('alive');
+  },
+  'end by themselves': async () => {
+    for (const way of ['unawaited', 'exit in flight', 'unawaited']) await start(way).ended;
+    console.log('alive');
+  },
+  'exit while workers compute': async () => {
+    await Promise.all([start('stay in flight').message, start('many in flight').message]);
+    process.exit(7);
+  },
+};
+
+if (workerData) workers[workerData]?.();
+else mains[process.argv[2] as string]?.();

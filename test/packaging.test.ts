@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import * as selectiveScanPackage from 'selective-scan';
+import { endsWell, runChild, runNode } from './support/child';
+import { packageRoot } from './support/files';
+import './support/patience';
+
+const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
+
+// The public names; a new one belongs in the documentation, and here.
+const publicNames = [
+  'SelectiveScanError',
+  'Tensor',
+  'devices',
+  'measureRoofs',
+  'selectiveScan',
+  'selectiveScanSync',
+  'synchronize',
+  'synchronizeSync',
+];
+
+test('exports what is documented and nothing else', () => {
+  expect(Object.keys(selectiveScanPackage).sort()).toEqual(publicNames);
+});
+
+test('require and import share one instance', async () => {
+  const child = await runChild('both-modules');
+  expect(child).toMatchObject(endsWell);
+  const { names, same, imported } = JSON.parse(child.stdout);
+  expect(names).toEqual(publicNames);
+  expect(same).toBe(true);
+  expect(imported.filter((name: string) => publicNames.includes(name))).toEqual(publicNames);
+});
+
+test('an ES module can name its imports', async () => {
+  const source = `import { ${publicNames.join(', ')} } from 'selective-scan'; console.log(typeof Tensor.from)`;
+  const child = await runNode(['--input-type=module', '--eval', source]);
+  expect(child).toMatchObject({ ...endsWell, stdout: 'function\n' });
+});
+
+test('every file that package.json names as an entry exists', () => {
+  const { types, main, exports, bin } = manifest;
+  const leaves = (node: unknown): string[] =>
+    typeof node === 'string' ? [node] : Object.values(node as object).flatMap(leaves);
+  const entries = [types, main, ...leaves(exports), ...leaves(bin)];
+  expect(entries.length).toBeGreaterThan(6);
+  for (const entry of entries) expect(readFileSync(join(packageRoot, entry)).length).toBeGreaterThan(0);
+});
+
+test('internals cannot be reached', async () => {
+  const child = await runNode(['--eval', "require('selective-scan/dist/native.js')"]);
+  expect(child.stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED');
+});
+
+test('loading does no work: no threads, no devices', async () => {
+  const source = "require('selective-scan'); console.log(process.getActiveResourcesInfo().length)";
+  const child = await runNode(['--eval', source]);
+  expect(child).toMatchObject({ ...endsWell, stdout: '0\n' });
+});

@@ -1,0 +1,52 @@
+import { expect, test } from '@jest/globals';
+import { selectiveScan, selectiveScanSync } from 'selective-scan';
+import { typedArrayOptions } from './support/call';
+import { describeOnEachDevice } from './support/devices';
+import { expectFailure, rejectionOf } from './support/failures';
+import { randomCase } from './support/random-case';
+import './support/patience';
+
+describeOnEachDevice((device) => {
+  const small = typedArrayOptions(randomCase(), device);
+  // u, delta and z of 5 MB each, more than is copied in one turn of the event loop.
+  const large = typedArrayOptions(randomCase({ batch: 1, dim: 64, seqlen: 20_480, dstate: 2 }), device);
+
+  test.each([
+    ['small', small],
+    ['large', large],
+  ])('both forms give the same, %s', async (_name, options) => {
+    const sync = selectiveScanSync(options);
+    const promise = await selectiveScan(options);
+    expect(sameBytes(promise.out, sync.out)).toBe(true);
+    expect(sameBytes(promise.lastState, sync.lastState)).toBe(true);
+  });
+
+  test('small arrays are free to change as soon as the promise form has returned', async () => {
+    const want = selectiveScanSync(small).out;
+    const mine = { ...small, u: (small.u as Float32Array).slice(), A: (small.A as Float32Array).slice() };
+    const promise = selectiveScan(mine);
+    mine.u.fill(Number.NaN);
+    mine.A.fill(Number.NaN);
+    expect(sameBytes((await promise).out, want)).toBe(true);
+  });
+
+  test('a large array that loses its memory meanwhile is an error', async () => {
+    const z = (large.z as Float32Array).slice();
+    const promise = selectiveScan({ ...large, z });
+    structuredClone(z.buffer, { transfer: [z.buffer] });
+    expectFailure(await rejectionOf(promise), { code: 'ERR_SHAPE', about: 'z' });
+  });
+
+  test('results are arrays of their own, as in the documentation', () => {
+    const { out, lastState } = selectiveScanSync(small);
+    expect(out).toBeInstanceOf(Float32Array);
+    expect(lastState).toBeInstanceOf(Float32Array);
+    expect((out as Float32Array).byteLength).toBe((out as Float32Array).buffer.byteLength);
+    expect(selectiveScanSync(small).out).not.toBe(out);
+  });
+});
+
+function sameBytes(a: unknown, b: unknown): boolean {
+  const [left, right] = [a, b].map((array) => Buffer.from((array as Float32Array).buffer));
+  return left?.equals(right as Buffer) ?? false;
+}
