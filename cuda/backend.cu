@@ -1,0 +1,65 @@
+// The CUDA backend's table, and what it says of the devices there are.
+#include <cuda_runtime.h>
+
+#include "../native/ops.h"
+#include "queue.cuh"
+#include "roofs.cuh"
+#include "selective_scan.cuh"
+#include "status.cuh"
+
+namespace selective_scan {
+namespace {
+
+std::string version_name(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+Status count_devices(int* devices) {
+  *devices = 0;
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
+    cudaGetLastError();
+    return {Code::kDevice, "No NVIDIA driver is installed."};
+  }
+  const cudaError_t error = cudaGetDeviceCount(devices);
+  if (error == cudaSuccess && *devices > 0) return {};
+  *devices = 0;
+  cudaGetLastError();
+  if (error == cudaErrorInsufficientDriver) {
+    return {Code::kDevice, "The NVIDIA driver supports CUDA " + version_name(driver) +
+                               " but this build needs a driver for CUDA " + version_name(CUDART_VERSION) +
+                               " or newer."};
+  }
+  if (error == cudaErrorNoDevice || error == cudaSuccess) {
+    return {Code::kDevice, "The NVIDIA driver is installed but shows no GPU; CUDA_VISIBLE_DEVICES may hide it."};
+  }
+  return {Code::kDevice, std::string("Counting the GPUs failed with ") + cudaGetErrorName(error) + " (" +
+                             cudaGetErrorString(error) + ")."};
+}
+
+Status describe_device(int device, DeviceInfo* info) {
+  cudaDeviceProp properties;
+  Status status = check(device, cudaGetDeviceProperties(&properties, device), "asking for the device's properties");
+  if (!status.ok()) return status;
+  int driver = 0;
+  status = check(device, cudaDriverGetVersion(&driver), "asking for the driver's version");
+  if (!status.ok()) return status;
+  info->name = properties.name;
+  info->memory_bytes = properties.totalGlobalMem;
+  info->compute_major = properties.major;
+  info->compute_minor = properties.minor;
+  info->driver = version_name(driver);
+  return {};
+}
+
+}  // namespace
+
+const Backend& cuda_backend() {
+  static const Backend backend = {
+      count_devices, describe_device, open_queue,     close_queue, allocate, release, upload, download, copy, mark,
+      wait,          measure_roofs,   selective_scan,
+  };
+  return backend;
+}
+
+}  // namespace selective_scan

@@ -1,0 +1,147 @@
+// Moving tiles between device and shared memory in chunks of adjacent elements. A thread copies a chunk into a slot of
+// its own and reads the slot itself, so waiting for its own copies is all the synchronisation a slot needs.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "scan_math.cuh"
+
+namespace selective_scan {
+
+// threadIdx.x, read anew at each call. What a tile's loads and stores derive from it is a few instructions; derived
+// from a plain threadIdx.x the compiler would keep all of it in registers during the walk over the states, which has
+// none to spare.
+__device__ __forceinline__ unsigned fresh_thread() {
+  unsigned thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+
+template <int kBytes>
+__device__ __forceinline__ void copy_async(void* shared, const void* global) {
+  static_assert(kBytes == 8 || kBytes == 16, "an asynchronous copy of a chunk is one vector");
+#if __CUDA_ARCH__ >= 800
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  if constexpr (kBytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(global) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(address), "l"(global) : "memory");
+  }
+#else
+  using Vector = std::conditional_t<kBytes == 16, uint4, uint2>;
+  *static_cast<Vector*>(shared) = *static_cast<const Vector*>(global);
+#endif
+}
+
+// Closes the group of copies started so far. Closed early, a group is long done when it is waited for.
+__device__ __forceinline__ void commit_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+// Waits for this thread's copies of all closed groups.
+__device__ __forceinline__ void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group 0;" ::: "memory");
+#endif
+}
+
+// Adjacent elements as the words of one vector: a struct of 16-bit elements would be copied one by one.
+template <typename Element, int kCount>
+struct alignas(sizeof(Element) * kCount) Chunk {
+  static constexpr int kWords = sizeof(Element) * kCount / 4;
+  uint32_t words[kWords];
+};
+
+// The two elements of a word.
+template <typename Element>
+__device__ __forceinline__ float2 widen_pair(uint32_t word) {
+  if constexpr (std::is_same_v<Element, __half>) {
+    __half2 pair;
+    memcpy(&pair, &word, sizeof(pair));
+    return __half22float2(pair);
+  } else {
+    return {__uint_as_float(word << 16), __uint_as_float(word & 0xffff0000u)};
+  }
+}
+
+template <typename Element>
+__device__ __forceinline__ uint32_t narrow_pair(float low, float high) {
+  uint32_t word;
+  if constexpr (std::is_same_v<Element, __half>) {
+    const __half2 pair = __floats2half2_rn(low, high);
+    memcpy(&word, &pair, sizeof(word));
+  } else {
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+    memcpy(&word, &pair, sizeof(word));
+  }
+  return word;
+}
+
+template <typename Element, int kCount>
+__device__ __forceinline__ void widen_chunk(const Chunk<Element, kCount>* slot, float (&values)[kCount]) {
+  const Chunk<Element, kCount> chunk = *slot;
+#pragma unroll
+  for (int j = 0; j < chunk.kWords; ++j) {
+    if constexpr (sizeof(Element) == 4) {
+      values[j] = __uint_as_float(chunk.words[j]);
+    } else {
+      const float2 pair = widen_pair<Element>(chunk.words[j]);
+      values[2 * j] = pair.x;
+      values[2 * j + 1] = pair.y;
+    }
+  }
+}
+
+template <typename Element, int kCount>
+__device__ __forceinline__ void fetch_chunk(Chunk<Element, kCount>* slot, const Element* source) {
+  copy_async<sizeof(Element) * kCount>(slot, source);
+}
+
+// The first `count` elements of a chunk that is incomplete or not aligned; the rest of the slot is left as it is.
+template <typename Element, int kCount>
+__device__ __forceinline__ void fetch_elements(Chunk<Element, kCount>* slot, const Element* source, int count) {
+  // All loads before the first store, so that their latencies overlap.
+  using Bits = std::conditional_t<sizeof(Element) == 4, uint32_t, uint16_t>;
+  const auto* from = reinterpret_cast<const Bits*>(source);
+  auto* to = reinterpret_cast<Bits*>(slot);
+  Bits values[kCount];
+#pragma unroll
+  for (int j = 0; j < kCount; ++j) {
+    if (j < count) values[j] = from[j];
+  }
+#pragma unroll
+  for (int j = 0; j < kCount; ++j) {
+    if (j < count) to[j] = values[j];
+  }
+}
+
+template <typename Element, int kCount>
+__device__ __forceinline__ void store_chunk(Element* target, const float (&values)[kCount]) {
+  Chunk<Element, kCount> chunk;
+#pragma unroll
+  for (int j = 0; j < chunk.kWords; ++j) {
+    if constexpr (sizeof(Element) == 4) {
+      chunk.words[j] = __float_as_uint(values[j]);
+    } else {
+      chunk.words[j] = narrow_pair<Element>(values[2 * j], values[2 * j + 1]);
+    }
+  }
+  *reinterpret_cast<Chunk<Element, kCount>*>(target) = chunk;
+}
+
+template <typename Element, int kCount>
+__device__ __forceinline__ void store_elements(Element* target, const float (&values)[kCount], int count) {
+#pragma unroll
+  for (int j = 0; j < kCount; ++j) {
+    if (j < count) target[j] = narrow<Element>(values[j]);
+  }
+}
+
+__device__ __forceinline__ int clamp_count(int64_t count, int most) {
+  return static_cast<int>(count < 0 ? 0 : count > most ? most : count);
+}
+
+}  // namespace selective_scan
