@@ -140,10 +140,10 @@ __device__ __forceinline__ float step(States<Config>& states, int c, float2 inpu
       }
     } else {
       const float* rate = &states.rate[c][j];
-      h[0] = fmaf(exp2_approx(dt * rate[0]), h[0], dtu * b.x);
-      h[1] = fmaf(exp2_approx(dt * rate[1]), h[1], dtu * b.y);
-      h[2] = fmaf(exp2_approx(dt * rate[2]), h[2], dtu * b.z);
-      h[3] = fmaf(exp2_approx(dt * rate[3]), h[3], dtu * b.w);
+      h[0] = fmaf(decay_of<typename Config::Element>(dt, rate[0]), h[0], dtu * b.x);
+      h[1] = fmaf(decay_of<typename Config::Element>(dt, rate[1]), h[1], dtu * b.y);
+      h[2] = fmaf(decay_of<typename Config::Element>(dt, rate[2]), h[2], dtu * b.z);
+      h[3] = fmaf(decay_of<typename Config::Element>(dt, rate[3]), h[3], dtu * b.w);
       sum = fmaf(v.x, h[0], sum);
       sum = fmaf(v.y, h[1], sum);
       sum = fmaf(v.z, h[2], sum);

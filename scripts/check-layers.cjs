@@ -12,7 +12,7 @@ const layers = [
   { of: /^native\/runtime\//, may: /^native\/runtime\/|^native\/ops$/ },
   { of: /^native\/cpu\//, may: /^native\/cpu\/|^native\/ops$/ },
   { of: /^cuda\//, may: /^cuda\/|^native\/ops$/ },
-  { of: /^src\/native$/, may: /^src\/(errors|dtype)$/ },
+  { of: /^src\/native$/, may: /^src\/(errors|dtype|host-array)$/ },
   { of: /^src\/ops\//, may: /^src\/(ops\/.*|(?!index$)[^/]+)$/ },
   { of: /^src\/mamba\//, may: /^src\/(mamba\/.*|ops\/.*|(?!(native|index)$)[^/]+)$/ },
   { of: /^src\/server\//, may: /^src\/(server\/.*|mamba\/.*|(?!(native|index)$)[^/]+)$/ },

@@ -69,6 +69,7 @@ function fillProject(stage) {
   const present = (folder) => fs.existsSync(path.join(root, folder));
   copy('package.json', stage, all);
   copy('jest.config.cjs', stage, all);
+  copy('bin', stage, all);
   copy('scripts/jest-summary.cjs', stage, all);
   for (const folder of ['dist', 'build/test', 'build/bench', 'examples'].filter(present)) copy(folder, stage, all);
   copy('test', stage, (file) => !/\.m?ts$|tsconfig\.json$/.test(file));

@@ -16,7 +16,7 @@ if ! cmp -s "$bundle/runtime.key" runtime.key; then
   tar -xJf "$bundle/runtime.tar.xz"
   cp "$bundle/runtime.key" runtime.key
 fi
-rm -rf build dist test examples scripts
+rm -rf bin/selective-scan-build.cjs build dist test examples scripts
 tar -xJf "$bundle/project.tar.xz"
 
 export PATH="$PWD/bin:$PATH" SELECTIVE_SCAN_REQUIRE_GPU=1

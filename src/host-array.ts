@@ -16,11 +16,14 @@ export type HostArray = FloatArray | Uint16Array | Int32Array;
 
 type Kind = 'Float32Array' | 'Float16Array' | 'Uint16Array' | 'Int32Array';
 
-/** A typed array as it is now: its kind, its length in elements, and its bytes as a view of the same memory. */
+/** A typed array's memory as the native side takes it: bits in units of an element, or of half a complex one. */
+export type RawView = Uint8Array | Uint16Array | Uint32Array;
+
+/** A typed array as it is now: its kind, its length in elements, and a view of the same memory. */
 export interface HostView {
   readonly kind: Kind;
   readonly length: number;
-  readonly bytes: Uint8Array;
+  readonly raw: RawView;
 }
 
 // The getters of %TypedArray%.prototype read a view's true state, whatever properties a caller has put on it, and serve
@@ -38,20 +41,24 @@ const bufferOf = getter('buffer') as (view: unknown) => ArrayBuffer;
 
 const kinds: ReadonlySet<unknown> = new Set<Kind>(['Float32Array', 'Float16Array', 'Uint16Array', 'Int32Array']);
 
-/** Reads a typed array's kind, length and bytes; undefined if it is none of those that hold our dtypes. */
+/** Reads a typed array's kind, length and memory; undefined if it is none of those that hold our dtypes. */
 export function viewHostArray(value: unknown): HostView | undefined {
   if (!ArrayBuffer.isView(value)) return undefined;
   const kind = value instanceof DataView ? undefined : tagOf(value);
   if (!kinds.has(kind)) return undefined;
-  return { kind: kind as Kind, length: lengthOf(value), bytes: sliceOf(value, 0, byteLengthOf(value)) };
+  return { kind: kind as Kind, length: lengthOf(value), raw: rawView(value) };
 }
 
-/** The bytes [start, end) of a typed array, as a view of the same memory. */
-function sliceOf(array: unknown, start: number, end: number): Uint8Array {
-  const buffer = bufferOf(array);
-  // A detached array has length 0 and offset 0, but no view of its buffer can be made.
-  if (end === start) return new Uint8Array(0);
-  return new Uint8Array(buffer, byteOffsetOf(array) + start, end - start);
+/**
+ * The memory of a typed array of 16-bit or 32-bit elements. Not as bytes, of which there may be more than the longest
+ * Uint8Array has.
+ */
+export function rawView(array: ArrayBufferView): RawView {
+  const length = lengthOf(array);
+  // A detached array has length 0, but no view of its buffer can be made.
+  if (length === 0) return new Uint8Array(0);
+  const Raw = byteLengthOf(array) === 2 * length ? Uint16Array : Uint32Array;
+  return new Raw(bufferOf(array), byteOffsetOf(array), length);
 }
 
 /** A new typed array for results of the given dtype; 16-bit floats need the runtime's Float16Array. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type ErrorCode, SelectiveScanError } from './errors.js';
+import type { RawView } from './host-array.js';
 
 /** A handle of native memory on one device. */
 export type NativeMemory = { readonly __brand: 'NativeMemory' };
@@ -7,8 +8,8 @@ export type NativeMemory = { readonly __brand: 'NativeMemory' };
 /** A flag that stops a submitted call early. */
 export type CancelFlag = { readonly __brand: 'CancelFlag' };
 
-/** An array of an op's call: native memory, or the bytes of a typed array that nobody else writes during the call. */
-export type NativeArray = NativeMemory | Uint8Array | undefined;
+/** An array of an op's call: native memory, or a typed array that nobody else writes during the call. */
+export type NativeArray = NativeMemory | RawView | undefined;
 
 export interface NativeDevices {
   readonly cpu: { device: 'cpu'; name: string; vectorSet: 'avx512' | 'avx2' | 'neon' | 'portable'; threads: number };
@@ -31,9 +32,9 @@ export interface Native {
 
   allocate(device: number, bytes: number): NativeMemory;
   release(memory: NativeMemory): void;
-  write(memory: NativeMemory, offset: number, bytes: Uint8Array): void;
-  read(memory: NativeMemory, into: Uint8Array): Promise<void>;
-  readSync(memory: NativeMemory, into: Uint8Array): void;
+  write(memory: NativeMemory, offset: number, source: RawView): void;
+  read(memory: NativeMemory, into: RawView): Promise<void>;
+  readSync(memory: NativeMemory, into: RawView): void;
   copy(source: NativeMemory, target: NativeMemory): Promise<void>;
   copySync(source: NativeMemory, target: NativeMemory): void;
   view(memory: NativeMemory): ArrayBuffer;
@@ -47,7 +48,7 @@ export interface Native {
     sizes: readonly number[],
     flags: number,
     arrays: readonly NativeArray[],
-    cuSeqlens: Uint8Array | undefined,
+    cuSeqlens: RawView | undefined,
     cancel: CancelFlag | undefined,
   ): Promise<void> | undefined;
 }

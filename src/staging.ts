@@ -21,11 +21,11 @@ export async function stage<Key>(
   proceed: () => void,
 ): Promise<Map<Key, NativeMemory>> {
   const staged = new Map<Key, NativeMemory>();
-  // Before the first turn: a view whose buffer is detached later has no bytes.
-  const sizes = new Map([...views].map(([key, { bytes }]) => [key, bytes.byteLength]));
+  // Before the first turn: a view whose buffer is detached later has length 0.
+  const sizes = new Map([...views].map(([key, { raw }]) => [key, raw.byteLength]));
   try {
     let left = bytesPerTurn;
-    for (const [key, { bytes }] of views) {
+    for (const [key, { raw }] of views) {
       const size = sizes.get(key) as number;
       const memory = callNative((native) => native.allocate(-1, size));
       staged.set(key, memory);
@@ -35,14 +35,16 @@ export async function stage<Key>(
           proceed();
           left = bytesPerTurn;
         }
-        if (bytes.byteLength !== size) {
+        if (raw.byteLength !== size) {
           throw new SelectiveScanError(
             'ERR_SHAPE',
             `Expected ${nameOf(key)} to keep its memory until the call settles, but it was detached or resized.`,
           );
         }
+        // Whole elements: a turn's bytes are a multiple of any element's.
         const end = Math.min(start + left, size);
-        callNative((native) => native.write(memory, start, bytes.subarray(start, end)));
+        const part = raw.subarray(start / raw.BYTES_PER_ELEMENT, end / raw.BYTES_PER_ELEMENT);
+        callNative((native) => native.write(memory, start, part));
         left -= end - start;
         start = end;
       }

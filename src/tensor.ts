@@ -2,7 +2,7 @@ import { type Axis, checkSize, describe, lengthError, sizeOf } from './check.js'
 import { type Device, resolveDevice } from './device.js';
 import { bytesOf, type DType, fromBFloat16, fromFloat16, isDType, toBFloat16, toFloat16 } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
-import { type HostArray, type HostView, viewHostArray } from './host-array.js';
+import { type HostArray, type HostView, rawView, viewHostArray } from './host-array.js';
 import { awaitNative, callNative, type NativeMemory } from './native.js';
 import { nextTurn } from './staging.js';
 
@@ -68,8 +68,8 @@ export class Tensor {
     if (sizeOf(axes) !== view.length) throw lengthError('data', axes, view.length);
 
     const tensor = allocateTensor(resolveDevice('cpu'), shape, type);
-    const bytes = view.kind === 'Float32Array' && bytesOf[type] === 2 ? rounded(view, type) : view.bytes;
-    callNative((native) => native.write(memoryOf(tensor), 0, bytes));
+    const raw = view.kind === 'Float32Array' && bytesOf[type] === 2 ? rounded(view, type) : view.raw;
+    callNative((native) => native.write(memoryOf(tensor), 0, raw));
     return tensor;
   }
 
@@ -146,7 +146,7 @@ export class Tensor {
   async toArray(): Promise<Float32Array | Int32Array> {
     const memory = memoryOf(this);
     const raw = this.#newRaw();
-    await awaitNative((native) => native.read(memory, new Uint8Array(raw.buffer)));
+    await awaitNative((native) => native.read(memory, rawView(raw)));
     if (!(raw instanceof Uint16Array)) return raw;
     const values = new Float32Array(raw.length);
     const perTurn = 256 * 1024;
@@ -161,7 +161,7 @@ export class Tensor {
   toArraySync(): Float32Array | Int32Array {
     const memory = memoryOf(this);
     const raw = this.#newRaw();
-    callNative((native) => native.readSync(memory, new Uint8Array(raw.buffer)));
+    callNative((native) => native.readSync(memory, rawView(raw)));
     if (!(raw instanceof Uint16Array)) return raw;
     const values = new Float32Array(raw.length);
     widen(raw, values, this.#dtype, 0, raw.length);
@@ -231,13 +231,12 @@ function checkName(device: unknown): string {
   throw new SelectiveScanError('ERR_DEVICE', `Expected device to be a string but received ${describe(device)}.`);
 }
 
-function rounded(view: HostView, dtype: DType): Uint8Array {
-  const { bytes, length } = view;
-  const values = new Float32Array(bytes.buffer, bytes.byteOffset, length);
+function rounded({ raw, length }: HostView, dtype: DType): Uint16Array {
+  const values = new Float32Array(raw.buffer, raw.byteOffset, length);
   const bits = new Uint16Array(length);
   const round = dtype === 'bfloat16' ? toBFloat16 : toFloat16;
   for (let i = 0; i < length; i++) bits[i] = round(values[i] as number);
-  return new Uint8Array(bits.buffer);
+  return bits;
 }
 
 function widen(bits: Uint16Array, values: Float32Array, dtype: DType, start: number, end: number): void {

@@ -12,13 +12,22 @@
 namespace selective_scan {
 
 Bytes bytes_of(const Napi::Value& value) {
-  if (!value.IsTypedArray()) throw Napi::TypeError::New(value.Env(), "Expected a Uint8Array.");
+  if (!value.IsTypedArray()) throw Napi::TypeError::New(value.Env(), "Expected a typed array.");
+  void* data = nullptr;
   napi_typedarray_type type = napi_uint8_array;
   size_t length = 0;
-  void* data = nullptr;
   const napi_status status = napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_uint8_array) throw Napi::TypeError::New(value.Env(), "Expected a Uint8Array.");
-  return {data, length};
+  if (status != napi_ok) throw Napi::TypeError::New(value.Env(), "Expected a typed array that has its memory.");
+  switch (type) {
+    case napi_uint8_array:
+      return {data, length};
+    case napi_uint16_array:
+      return {data, 2 * length};
+    case napi_uint32_array:
+      return {data, 4 * length};
+    default:
+      throw Napi::TypeError::New(value.Env(), "Expected unsigned integers of 8, 16 or 32 bits.");
+  }
 }
 
 int64_t size_of(const Napi::Value& value) {

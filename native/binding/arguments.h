@@ -16,7 +16,7 @@ struct Bytes {
   size_t size = 0;
 };
 
-// The bytes of a Uint8Array, valid until JavaScript runs again.
+// The memory of a typed array, valid until JavaScript runs again.
 Bytes bytes_of(const Napi::Value& value);
 
 // An integer from 0 to 2^53 - 1, or from -1 for a device.
@@ -26,7 +26,7 @@ int device_of(const Napi::Value& value);
 // a * b * ... ; throws ERR_SHAPE where that overflows what memory can hold.
 size_t product(Napi::Env env, std::initializer_list<int64_t> factors);
 
-// One array of an op: a memory handle, a Uint8Array or undefined. Throws unless it has exactly the bytes that the op
+// One array of an op: a memory handle, a typed array or undefined. Throws unless it has exactly the bytes that the op
 // will read or write.
 Operand operand_of(const Napi::Value& value, const char* name, size_t bytes, bool is_output);
 

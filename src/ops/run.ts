@@ -1,7 +1,7 @@
 import { describe, sizeOf } from '../check.js';
 import type { Device } from '../device.js';
 import { SelectiveScanError } from '../errors.js';
-import { type FloatArray, type HostView, newHostArray } from '../host-array.js';
+import { type FloatArray, type HostView, newHostArray, rawView } from '../host-array.js';
 import {
   awaitNative,
   type CancelFlag,
@@ -99,12 +99,12 @@ function hostViews<Name extends string>({ operands, inputs }: OpRun<Name>): Map<
 
 function nativeInput<Name extends string>({ operands }: OpRun<Name>, name: Name): NativeArray {
   const operand = operands.get(name);
-  return operand?.tensor ? memoryOf(operand.tensor, name) : operand?.view?.bytes;
+  return operand?.tensor ? memoryOf(operand.tensor, name) : operand?.view?.raw;
 }
 
 function nativeOutput(output: Output): NativeArray {
   if (output === undefined) return undefined;
-  return output instanceof Tensor ? memoryOf(output) : new Uint8Array(output.buffer);
+  return output instanceof Tensor ? memoryOf(output) : rawView(output);
 }
 
 function makeOutputs<Name extends string>({ device, operands, outputs }: OpRun<Name>): Output[] {

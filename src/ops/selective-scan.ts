@@ -1,7 +1,7 @@
 import { type Axis, checkFlag, checkSize, describe, readOptions, shapeError } from '../check.js';
 import { type DType, nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
-import { type FloatArray, viewHostArray } from '../host-array.js';
+import { type FloatArray, rawView, viewHostArray } from '../host-array.js';
 import { isTensor, memoryOf, type Tensor } from '../tensor.js';
 import { Operands, type Spec } from './operands.js';
 import { checkSignal, type OpRun, type Output, run, runSync } from './run.js';
@@ -211,7 +211,7 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
     (variesC ? 4 : 0) |
     (checkFlag('deltaSoftplus', options.deltaSoftplus) ? 8 : 0);
   const returnLastState = checkFlag('returnLastState', options.returnLastState);
-  const starts = cuSeqlens && new Uint8Array(cuSeqlens.buffer);
+  const starts = cuSeqlens && rawView(cuSeqlens);
   return {
     device,
     operands,
@@ -334,7 +334,7 @@ function copyInt32(value: unknown): Int32Array {
     return Int32Array.from(value.data);
   }
   const view = viewHostArray(value);
-  if (view?.kind === 'Int32Array') return new Int32Array(view.bytes.slice().buffer);
+  if (view?.kind === 'Int32Array') return new Int32Array(view.raw.slice().buffer);
   throw new SelectiveScanError(
     'ERR_DTYPE',
     `Expected cuSeqlens to be an Int32Array or an int32 Tensor but received ${view?.kind ?? describe(value)}.`,
