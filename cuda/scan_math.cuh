@@ -30,9 +30,9 @@ __device__ __forceinline__ float exp2_approx(float x) {
 }
 
 // 2^(dt * rate), the decay of a state in one step; the exponent is at most 0 for any decaying state. The instruction's
-// error has a mean of up to -3e-8, measured over -1/16 to 0, which a state that decays slowly sums up over its memory of
-// 1 / (1 - decay) steps: float32 outputs would show it. There a polynomial without bias takes over, 2^x = 1 + x * q(x),
-// exact at 0.
+// error has a mean of up to -3e-8, measured over -1/16 to 0, which a state that decays slowly sums up over its memory
+// of 1 / (1 - decay) steps: float32 outputs would show it. There a polynomial without bias takes over, 2^x = 1 + x *
+// q(x), exact at 0.
 template <typename Element>
 __device__ __forceinline__ float decay_of(float dt, float rate) {
   const float x = dt * rate;
