@@ -67,13 +67,26 @@ function parse(name: unknown, source: string): Device {
   throw new SelectiveScanError('ERR_DEVICE', `Expected ${source} '${name}' to be a GPU of this machine: ${reason}`);
 }
 
+const open = new Set<number>([cpu.index]);
+
+/**
+ * Sets a device up without blocking the event loop: a GPU's first use in a process takes its driver a good part of a
+ * second. Undefined once that is done, so that later calls need not give way to others.
+ */
+export function setUp({ index }: Device): Promise<void> | undefined {
+  if (open.has(index)) return undefined;
+  return awaitNative((native) => native.open(index)).then(() => void open.add(index));
+}
+
 function quote(value: unknown): string {
   return typeof value === 'string' ? `'${value}'` : typeof value;
 }
 
 /** Settles when all work given to a device so far is done. The promise form never blocks the event loop. */
 export async function synchronize(device?: string): Promise<void> {
-  const { index } = resolveDevice(device);
+  const resolved = resolveDevice(device);
+  await setUp(resolved);
+  const { index } = resolved;
   await awaitNative((native) => native.finish(index));
 }
 
@@ -92,6 +105,7 @@ export async function measureRoofs(device?: string): Promise<Roofs> {
       `Expected a GPU, whose ceilings can be measured, but received ${name}.`,
     );
   }
+  await setUp({ name, index });
   const into = new Float64Array(2);
   await awaitNative((native) => native.measureRoofs(index, into));
   return { bytesPerSecond: into[0] as number, exponentialsPerSecond: into[1] as number };

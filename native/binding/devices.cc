@@ -56,6 +56,9 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// open(device): Promise<void>, settled when the device has been set up
+Napi::Value open(const Napi::CallbackInfo& info) { return Environment::of(info.Env()).open_ahead(device_of(info[0])); }
+
 // finish(device): Promise<void>, settled when all work given to the device so far is done
 Napi::Value finish(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
@@ -107,6 +110,7 @@ Napi::Value measure_roofs(const Napi::CallbackInfo& info) {
 
 void define_devices(Napi::Env env, Napi::Object exports) {
   exports.Set("devices", Napi::Function::New(env, guarded<devices>));
+  exports.Set("open", Napi::Function::New(env, guarded<open>));
   exports.Set("finish", Napi::Function::New(env, guarded<finish>));
   exports.Set("finishSync", Napi::Function::New(env, guarded<finish_sync>));
   exports.Set("measureRoofs", Napi::Function::New(env, guarded<measure_roofs>));

@@ -30,6 +30,16 @@ const std::shared_ptr<Queue>& Environment::queue(int device) {
   return queue;
 }
 
+Napi::Promise Environment::open_ahead(int device) {
+  Done settle;
+  const Napi::Promise result = promise({}, &settle);
+  openers_.emplace_back([device, settle = std::move(settle)] {
+    std::shared_ptr<Queue> queue;
+    settle(Queue::open(device, &queue));
+  });
+  return result;
+}
+
 Napi::Promise Environment::promise(const std::vector<Napi::Object>& keep, Done* settle) {
   auto* pending = new Pending{Napi::Promise::Deferred::New(env_), {}, {}};
   for (const Napi::Object& value : keep) pending->keep.push_back(Napi::Persistent(value));
@@ -59,8 +69,10 @@ void Environment::settle_in_javascript(napi_env env, napi_value, void* context, 
   }
 }
 
-void Environment::shut_down(void* environment) {
-  for (auto& [device, queue] : static_cast<Environment*>(environment)->queues_) {
+void Environment::shut_down(void* data) {
+  auto* environment = static_cast<Environment*>(data);
+  for (std::thread& opener : environment->openers_) opener.join();
+  for (auto& [device, queue] : environment->queues_) {
     if (queue) queue->shut_down();
   }
 }

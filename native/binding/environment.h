@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "../runtime/queue.h"
@@ -19,6 +20,10 @@ class Environment {
   // The device's queue, opened on first use; throws if there is no such device.
   const std::shared_ptr<Queue>& queue(int device);
 
+  // Sets up a device on a thread of its own, which takes a GPU's driver the better part of a second the first time in a
+  // process; opening its queue afterwards takes no time.
+  Napi::Promise open_ahead(int device);
+
   // A promise, and the function that settles it with undefined or an error, to be called once and from any thread. The
   // process stays alive, and the values in `keep` too, until it has been.
   Napi::Promise promise(const std::vector<Napi::Object>& keep, Done* settle);
@@ -28,12 +33,13 @@ class Environment {
  private:
   struct Pending;
   static void settle_in_javascript(napi_env env, napi_value callback, void* context, void* data);
-  static void shut_down(void* environment);
+  static void shut_down(void* data);
 
   const Napi::Env env_;
   napi_threadsafe_function settle_ = nullptr;
   size_t pending_ = 0;
   std::map<int, std::shared_ptr<Queue>> queues_;
+  std::vector<std::thread> openers_;
 };
 
 }  // namespace selective_scan

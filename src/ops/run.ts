@@ -1,5 +1,5 @@
 import { describe, sizeOf } from '../check.js';
-import type { Device } from '../device.js';
+import { type Device, setUp } from '../device.js';
 import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, type HostView, newHostArray, rawView } from '../host-array.js';
 import {
@@ -60,6 +60,9 @@ export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSi
         () => throwIfAborted(signal),
       );
     }
+    // Tensors live on a device that is set up, so that calls on them enqueue at once, in the order they are written.
+    const settingUp = run.operands.areTensors ? undefined : setUp(run.device);
+    if (settingUp) await settingUp;
     outputs = makeOutputs(run);
     const inputs = run.inputs.map((name) => staged.get(name) ?? nativeInput(run, name));
     const arrays = [...inputs, ...outputs.map(nativeOutput)];
