@@ -43,13 +43,13 @@ export function checkFlag(name: string, value: unknown): boolean {
 }
 
 /** An options object, copied so that each property is read once; with no property that is not known. */
-export function readOptions<T extends object>(options: unknown, known: readonly (keyof T & string)[], name: string): T {
+export function readOptions<T extends object>(options: unknown, known: ReadonlySet<string>, name: string): T {
   if (typeof options !== 'object' || options === null) {
     throw new SelectiveScanError('ERR_OPTION', `Expected ${name} to be an object but received ${describe(options)}.`);
   }
-  const copy = { ...options };
-  for (const [key, value] of Object.entries(copy)) {
-    if (value !== undefined && !(known as readonly string[]).includes(key)) {
+  const copy: Record<string, unknown> = { ...options };
+  for (const key in copy) {
+    if (copy[key] !== undefined && !known.has(key)) {
       throw new SelectiveScanError('ERR_OPTION', `Expected ${name} to have known properties but received '${key}'.`);
     }
   }

@@ -46,11 +46,10 @@ export interface Native {
   selectiveScan(
     device: number,
     isPromise: boolean,
-    sizes: readonly number[],
-    flags: number,
-    arrays: readonly NativeArray[],
+    sizes: Float64Array,
     cuSeqlens: RawView | undefined,
     cancel: CancelFlag | undefined,
+    ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
 }
 

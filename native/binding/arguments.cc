@@ -30,12 +30,15 @@ Bytes bytes_of(const Napi::Value& value) {
   }
 }
 
-int64_t size_of(const Napi::Value& value) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+int64_t to_size(Napi::Env env, double number) {
   if (!(number >= 0 && number <= 9007199254740991.0) || number != std::floor(number)) {
-    throw to_error(value.Env(), {Code::kShape, "Expected a size from 0 to 2^53 - 1."});
+    throw to_error(env, {Code::kShape, "Expected a size from 0 to 2^53 - 1."});
   }
   return static_cast<int64_t>(number);
+}
+
+int64_t size_of(const Napi::Value& value) {
+  return to_size(value.Env(), value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1);
 }
 
 int device_of(const Napi::Value& value) {
@@ -85,17 +88,23 @@ Operand operand_of(const Napi::Value& value, const char* name, size_t bytes, boo
   return operand;
 }
 
-Napi::Value run_or_submit(Napi::Env env, int device, bool is_promise, OpCall call,
-                          const std::vector<Napi::Object>& values, Cancelled cancelled) {
+Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t first_array, Cancelled cancelled) {
+  const Napi::Env env = info.Env();
+  const int device = device_of(info[0]);
+  const bool is_promise = info[1].As<Napi::Boolean>().Value();
   Environment& environment = Environment::of(env);
-  const std::shared_ptr<Queue> queue = environment.queue(device);
+  const std::shared_ptr<Queue>& queue = environment.queue(device);
   const bool enqueue_now = device != kCpuDevice && call.is_resident(*queue);
   if (!is_promise || enqueue_now) {
     check(env, queue->run([&](const Call& context) { return call.run(*queue, context); }));
     if (!is_promise) return env.Undefined();
   }
+  std::vector<Napi::Object> views;
+  for (size_t i = first_array; i < info.Length(); ++i) {
+    if (info[i].IsTypedArray()) views.push_back(info[i].As<Napi::Object>());
+  }
   Done settle;
-  const Napi::Promise promise = environment.promise(values, &settle);
+  const Napi::Promise promise = environment.promise(views, &settle);
   if (enqueue_now) {
     queue->finish(std::move(settle));
   } else {

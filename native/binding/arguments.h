@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -21,6 +22,7 @@ Bytes bytes_of(const Napi::Value& value);
 
 // An integer from 0 to 2^53 - 1, or from -1 for a device.
 int64_t size_of(const Napi::Value& value);
+int64_t to_size(Napi::Env env, double number);
 int device_of(const Napi::Value& value);
 
 // a * b * ... ; throws ERR_SHAPE where that overflows what memory can hold.
@@ -30,10 +32,21 @@ size_t product(Napi::Env env, std::initializer_list<int64_t> factors);
 // will read or write.
 Operand operand_of(const Napi::Value& value, const char* name, size_t bytes, bool is_output);
 
-// Runs a call now, or in the device's queue behind a promise. `values` are the JavaScript arrays that it reads and
-// writes, kept alive with it.
-Napi::Value run_or_submit(Napi::Env env, int device, bool is_promise, OpCall call,
-                          const std::vector<Napi::Object>& values, Cancelled cancelled);
+// The integers of a Float64Array of that length.
+template <size_t kCount>
+std::array<int64_t, kCount> sizes_of(const Napi::Value& value) {
+  Napi::Float64Array numbers = value.As<Napi::Float64Array>();
+  if (!value.IsTypedArray() || numbers.TypedArrayType() != napi_float64_array || numbers.ElementLength() != kCount) {
+    throw Napi::TypeError::New(value.Env(), "Expected a Float64Array of sizes.");
+  }
+  std::array<int64_t, kCount> sizes;
+  for (size_t i = 0; i < kCount; ++i) sizes[i] = to_size(value.Env(), numbers.Data()[i]);
+  return sizes;
+}
+
+// Runs an op's call now, or in the device's queue behind a promise. The arguments begin with the device and whether a
+// promise is wanted; those from `first_array` on are the op's arrays, of which a promise keeps JavaScript's own alive.
+Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t first_array, Cancelled cancelled);
 
 // A flag that JavaScript raises to abort a call.
 Napi::Value make_cancel_flag(const Napi::CallbackInfo& info);

@@ -1,5 +1,6 @@
 #include "selective_scan.h"
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -12,7 +13,8 @@ namespace selective_scan {
 
 namespace {
 
-// The order of the arrays argument, the same as in src/ops/selective-scan.ts.
+// The last arguments are the arrays, in the order of src/ops/selective-scan.ts.
+constexpr size_t kFirstArray = 5;
 enum Array { kU, kDelta, kA, kB, kC, kD, kZ, kDeltaBias, kInitialState, kOut, kLastState, kArrays };
 
 size_t element_size(Napi::Env env, DType dtype) {
@@ -27,22 +29,20 @@ size_t element_size(Napi::Env env, DType dtype) {
   }
 }
 
-// sizes: [batch, dim, seqlen, dstate, groups, sequences, dtype, layout]
+// sizes: [batch, dim, seqlen, dstate, groups, sequences, dtype, layout, flags]
 // flags: bit 0 complex, 1 varying B, 2 varying C, 3 deltaSoftplus
-SelectiveScanParams read_params(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const Napi::Array sizes = info[2].As<Napi::Array>();
-  const auto size = [&sizes](uint32_t i) { return size_of(sizes.Get(i)); };
-  const int64_t flags = size_of(info[3]);
+SelectiveScanParams read_params(const Napi::Env& env, const Napi::Value& value) {
+  const std::array<int64_t, 9> sizes = sizes_of<9>(value);
+  const int64_t flags = sizes[8];
   SelectiveScanParams params;
-  params.batch = size(0);
-  params.dim = size(1);
-  params.seqlen = size(2);
-  params.dstate = size(3);
-  params.groups = size(4);
-  params.sequences = size(5);
-  params.dtype = static_cast<DType>(size(6));
-  params.layout = size(7) == 0 ? Layout::kBDL : Layout::kBLD;
+  params.batch = sizes[0];
+  params.dim = sizes[1];
+  params.seqlen = sizes[2];
+  params.dstate = sizes[3];
+  params.groups = sizes[4];
+  params.sequences = sizes[5];
+  params.dtype = static_cast<DType>(sizes[6]);
+  params.layout = sizes[7] == 0 ? Layout::kBDL : Layout::kBLD;
   params.is_complex = (flags & 1) != 0;
   params.varying_b = (flags & 2) != 0;
   params.varying_c = (flags & 4) != 0;
@@ -71,7 +71,8 @@ std::vector<int32_t> read_cu_seqlens(const Napi::Value& value, const SelectiveSc
   return starts;
 }
 
-std::vector<Operand> read_operands(const Napi::Env& env, const Napi::Array& arrays, const SelectiveScanParams& p) {
+std::vector<Operand> read_operands(const Napi::CallbackInfo& info, const SelectiveScanParams& p) {
+  const Napi::Env env = info.Env();
   const int64_t element = static_cast<int64_t>(element_size(env, p.dtype));
   const int64_t parts = p.is_complex ? 2 : 1;
   const size_t activations = product(env, {p.batch, p.dim, p.seqlen, element});
@@ -98,8 +99,9 @@ std::vector<Operand> read_operands(const Napi::Env& env, const Napi::Array& arra
       {"lastState", states, false, true},
   };
   std::vector<Operand> operands;
-  for (uint32_t i = 0; i < kArrays; ++i) {
-    operands.push_back(operand_of(arrays.Get(i), specs[i].name, specs[i].bytes, specs[i].is_output));
+  operands.reserve(kArrays);
+  for (size_t i = 0; i < kArrays; ++i) {
+    operands.push_back(operand_of(info[kFirstArray + i], specs[i].name, specs[i].bytes, specs[i].is_output));
     if (specs[i].is_required && !operands.back().present()) {
       throw to_error(env, {Code::kShape, "Expected an array for " + std::string(specs[i].name) + "."});
     }
@@ -128,24 +130,17 @@ SelectiveScanParams with_addresses(SelectiveScanParams params, const std::vector
 
 Napi::Value selective_scan(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const Napi::Array arrays = info[4].As<Napi::Array>();
-  const SelectiveScanParams params = read_params(info);
-  std::vector<int32_t> cu_seqlens = read_cu_seqlens(info[5], params);
+  const SelectiveScanParams params = read_params(env, info[2]);
+  std::vector<int32_t> cu_seqlens = read_cu_seqlens(info[3], params);
   OpCall call;
-  call.operands = read_operands(env, arrays, params);
+  call.operands = read_operands(info, params);
   call.op = [params, cu_seqlens = std::move(cu_seqlens)](const Backend& backend, const Call& context,
                                                          const std::vector<void*>& addresses) -> Status {
     if (params.batch == 0) return {};
     if (backend.selective_scan == nullptr) return {Code::kUnsupported, "This device has no selectiveScan."};
     return backend.selective_scan(context, with_addresses(params, addresses, cu_seqlens));
   };
-  std::vector<Napi::Object> views;
-  for (uint32_t i = 0; i < kArrays; ++i) {
-    const Napi::Value value = arrays.Get(i);
-    if (value.IsTypedArray()) views.push_back(value.As<Napi::Object>());
-  }
-  return run_or_submit(env, device_of(info[0]), info[1].As<Napi::Boolean>().Value(), std::move(call), views,
-                       cancel_flag_of(info[6]));
+  return run_or_submit(info, std::move(call), kFirstArray, cancel_flag_of(info[4]));
 }
 
 }  // namespace selective_scan

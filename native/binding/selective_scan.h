@@ -4,7 +4,7 @@
 
 namespace selective_scan {
 
-// selectiveScan(device, isPromise, sizes, flags, arrays, cuSeqlens, cancelFlag): void | Promise<void>
+// selectiveScan(device, isPromise, sizes, cuSeqlens, cancelFlag, ...arrays): void | Promise<void>
 Napi::Value selective_scan(const Napi::CallbackInfo& info);
 
 }  // namespace selective_scan

@@ -83,20 +83,15 @@ type Name = (typeof required)[number] | (typeof optional)[number];
 
 // Inputs in the order of native/binding/selective_scan.cc.
 const inputs = [...required, ...optional];
-const known = [
+const known: ReadonlySet<string> = new Set<keyof SelectiveScanOptions>([
   ...inputs,
-  ...[
-    'cuSeqlens',
-    'deltaSoftplus',
-    'returnLastState',
-    'layout',
-    'dims',
-    'complexA',
-    'constantB',
-    'constantC',
-    'device',
-  ],
-] as (keyof SelectiveScanOptions)[];
+  ...(['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'layout', 'dims', 'device'] as const),
+  ...(['complexA', 'constantB', 'constantC'] as const),
+]);
+const knownWithSignal: ReadonlySet<string> = new Set([...known, 'signal']);
+const knownDims: ReadonlySet<string> = new Set<keyof SelectiveScanDims>([
+  ...(['batch', 'dim', 'seqlen', 'dstate', 'groups'] as const),
+]);
 
 /**
  * Mamba's selective scan (Gu and Dao 2023, https://arxiv.org/abs/2312.00752, algorithm 2), with the semantics of
@@ -115,7 +110,7 @@ const known = [
 export async function selectiveScan<T extends Tensor | FloatArray>(
   options: SelectiveScanOptions<T>,
 ): Promise<SelectiveScanResult<T>> {
-  const read = readOptions<SelectiveScanOptions>(options, [...known, 'signal'], 'options');
+  const read = readOptions<SelectiveScanOptions>(options, knownWithSignal, 'options');
   const signal = checkSignal(read.signal);
   const plan = prepare(read);
   return resultOf(plan, await run(plan, signal));
@@ -138,7 +133,7 @@ function resultOf<T extends Tensor | FloatArray>({ device }: OpRun<Name>, output
 }
 
 function prepare(options: SelectiveScanOptions): OpRun<Name> {
-  const operands = Operands.read<Name>({ ...options }, required, optional);
+  const operands = Operands.read<Name>(options as unknown as Record<string, unknown>, required, optional);
   const layout = checkLayout(options.layout);
   const isComplex = checkSaid('complexA', options.complexA, operands.dtype('A') === 'complex64', operands);
   const varies = (name: 'B' | 'C') =>
@@ -204,12 +199,15 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   operands.check(state('initialState'));
 
   const device = operands.device(options.device);
-  const nativeSizes = [batch, dim, seqlen, dstate, groups, sequences, nativeCode[dtype], layout === 'bdl' ? 0 : 1];
   const flags =
     (isComplex ? 1 : 0) |
     (variesB ? 2 : 0) |
     (variesC ? 4 : 0) |
     (checkFlag('deltaSoftplus', options.deltaSoftplus) ? 8 : 0);
+  const layoutCode = layout === 'bdl' ? 0 : 1;
+  const nativeSizes = Float64Array.of(
+    ...[batch, dim, seqlen, dstate, groups, sequences, nativeCode[dtype], layoutCode, flags],
+  );
   const returnLastState = checkFlag('returnLastState', options.returnLastState);
   const starts = cuSeqlens && rawView(cuSeqlens);
   return {
@@ -218,7 +216,7 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
     inputs,
     outputs: [activation('out'), returnLastState ? state('lastState') : undefined],
     launch: (native, isPromise, arrays, cancel) =>
-      native.selectiveScan(device.index, isPromise, nativeSizes, flags, arrays, starts, cancel),
+      native.selectiveScan(device.index, isPromise, nativeSizes, starts, cancel, ...arrays),
   };
 }
 
@@ -264,7 +262,7 @@ function readSizes(
   variesC: boolean,
 ): Sizes {
   const dims = given === undefined && operands.areTensors ? shownSizes(operands, layout, variesB, variesC) : given;
-  const read = readOptions<SelectiveScanDims>(dims, ['batch', 'dim', 'seqlen', 'dstate', 'groups'], 'dims');
+  const read = readOptions<SelectiveScanDims>(dims, knownDims, 'dims');
   const sizes = {
     batch: checkSize('dims.batch', read.batch, 0),
     dim: checkSize('dims.dim', read.dim, 1),
