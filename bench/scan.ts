@@ -19,24 +19,34 @@ const shape = (batch: number, dim: number, seqlen: number, change: Partial<ScanS
   ...change,
 });
 
-/** Shapes of published models, from many rows to few, and one change at a time from the second row on. */
+/** Shapes of published models: many rows, then one change at a time, then few rows and long sequences. */
 export const cudaShapes: readonly ScanShape[] = [
   shape(64, 1536, 2048),
-  shape(8, 5120, 2048),
-  shape(8, 5120, 2048, { layout: 'bld' }),
-  shape(8, 5120, 2048, { dtype: 'float32' }),
-  shape(8, 5120, 2048, { dtype: 'float16' }),
-  shape(8, 5120, 2048, { z: false }),
-  shape(8, 5120, 2048, { dstate: 64 }),
-  shape(8, 5120, 1000),
   shape(16, 8192, 4096),
   shape(16, 8192, 4096, { layout: 'bld' }),
   shape(64, 5120, 512),
   shape(256, 1536, 128),
+  shape(8, 5120, 2048),
+  shape(8, 5120, 2048, { layout: 'bld' }),
+  shape(8, 5120, 2048, { dtype: 'float32' }),
+  shape(8, 5120, 2048, { dtype: 'float32', layout: 'bld' }),
+  shape(8, 5120, 2048, { dtype: 'float16' }),
+  shape(8, 5120, 2048, { z: false }),
+  shape(8, 5120, 2048, { dstate: 64 }),
+  shape(8, 5120, 1000),
+  shape(8, 5120, 2047),
   shape(8, 1536, 2048),
   shape(1, 5120, 2048),
+  shape(1, 5120, 2048, { layout: 'bld' }),
+  shape(1, 5120, 2048, { dstate: 128 }),
+  shape(1, 5120, 32768),
+  shape(1, 1536, 512),
   shape(1, 1536, 2048),
+  shape(1, 1536, 2048, { layout: 'bld' }),
+  shape(1, 1536, 2047),
+  shape(1, 1536, 16384),
   shape(1, 1536, 65536),
+  shape(1, 1536, 1048576),
 ];
 
 export const cpuShapes: readonly ScanShape[] = [
