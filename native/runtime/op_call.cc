@@ -4,9 +4,10 @@ namespace selective_scan {
 
 namespace {
 
+int device_of(const Operand& operand) { return operand.storage ? operand.storage->queue().device() : kCpuDevice; }
+
 bool is_here(const Operand& operand, const Queue& queue) {
-  return !operand.present() || queue.device() == kCpuDevice ||
-         (operand.storage && operand.storage->queue().device() == queue.device());
+  return !operand.present() || device_of(operand) == queue.device();
 }
 
 void* host_address(const Operand& operand) { return operand.storage ? operand.storage->data() : operand.host; }
@@ -57,6 +58,7 @@ Status OpCall::run(Queue& queue, const Call& call) const {
       addresses[i] = host_address(operands[i]);
       continue;
     }
+    if (device_of(operands[i]) != kCpuDevice) return {Code::kDevice, "Expected all arrays of a call on one device."};
     if (is_cancelled(call)) return aborted;
     Status status = staged.add(operands[i], &addresses[i]);
     if (!status.ok()) return status;
