@@ -1,6 +1,7 @@
 #include "arguments.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
@@ -65,10 +66,32 @@ size_t product(Napi::Env env, std::initializer_list<int64_t> factors) {
   return static_cast<size_t>(result);
 }
 
-Operand operand_of(const Napi::Value& value, const char* name, size_t bytes, bool is_output) {
+int64_t float_size(Napi::Env env, DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return 4;
+    case DType::kFloat16:
+    case DType::kBFloat16:
+      return 2;
+    default:
+      throw to_error(env, {Code::kShape, "Expected an array of a real floating point dtype."});
+  }
+}
+
+std::vector<int32_t> int32s_of(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const Bytes bytes = bytes_of(value);
+  std::vector<int32_t> values(bytes.size / sizeof(int32_t));
+  if (!values.empty()) std::memcpy(values.data(), bytes.data, values.size() * sizeof(int32_t));
+  return values;
+}
+
+namespace {
+
+Operand operand_of(const Napi::Value& value, const ArraySpec& spec) {
   Operand operand;
-  operand.is_output = is_output;
-  operand.bytes = bytes;
+  operand.is_output = spec.is_output;
+  operand.bytes = spec.bytes;
   if (value.IsUndefined()) return operand;
   size_t found = 0;
   if (value.IsTypedArray()) {
@@ -81,11 +104,27 @@ Operand operand_of(const Napi::Value& value, const char* name, size_t bytes, boo
     operand.storage = Memory::storage_of(value);
     found = operand.storage->bytes();
   }
-  if (found != bytes) {
-    throw to_error(value.Env(), {Code::kShape, "Expected " + std::string(name) + " to have " + std::to_string(bytes) +
-                                                   " bytes but received " + std::to_string(found) + "."});
+  if (found != spec.bytes) {
+    throw to_error(value.Env(),
+                   {Code::kShape, "Expected " + std::string(spec.name) + " to have " + std::to_string(spec.bytes) +
+                                      " bytes but received " + std::to_string(found) + "."});
   }
   return operand;
+}
+
+}  // namespace
+
+std::vector<Operand> operands_of(const Napi::CallbackInfo& info, size_t first_array,
+                                 const std::vector<ArraySpec>& specs) {
+  std::vector<Operand> operands;
+  operands.reserve(specs.size());
+  for (const ArraySpec& spec : specs) {
+    operands.push_back(operand_of(info[first_array + operands.size()], spec));
+    if (spec.is_required && !operands.back().present()) {
+      throw to_error(info.Env(), {Code::kShape, "Expected an array for " + std::string(spec.name) + "."});
+    }
+  }
+  return operands;
 }
 
 Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t first_array, Cancelled cancelled) {

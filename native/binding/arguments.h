@@ -28,9 +28,24 @@ int device_of(const Napi::Value& value);
 // a * b * ... ; throws ERR_SHAPE where that overflows what memory can hold.
 size_t product(Napi::Env env, std::initializer_list<int64_t> factors);
 
-// One array of an op: a memory handle, a typed array or undefined. Throws unless it has exactly the bytes that the op
-// will read or write.
-Operand operand_of(const Napi::Value& value, const char* name, size_t bytes, bool is_output);
+// Bytes of one element; throws unless the dtype is a real floating point one.
+int64_t float_size(Napi::Env env, DType dtype);
+
+// A copy of a typed array of int32; none of undefined.
+std::vector<int32_t> int32s_of(const Napi::Value& value);
+
+// What an op will read or write of one of its arrays: exactly `bytes`.
+struct ArraySpec {
+  const char* name;
+  size_t bytes;
+  bool is_required;
+  bool is_output;
+};
+
+// An op's arrays, the arguments from `first_array` on, in the order of the specs: each a memory handle, a typed array
+// or undefined. Throws unless each has exactly its bytes.
+std::vector<Operand> operands_of(const Napi::CallbackInfo& info, size_t first_array,
+                                 const std::vector<ArraySpec>& specs);
 
 // The integers of a Float64Array of that length.
 template <size_t kCount>

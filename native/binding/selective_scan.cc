@@ -1,8 +1,6 @@
 #include "selective_scan.h"
 
 #include <array>
-#include <cstring>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,19 +13,7 @@ namespace {
 
 // The last arguments are the arrays, in the order of src/ops/selective-scan.ts.
 constexpr size_t kFirstArray = 5;
-enum Array { kU, kDelta, kA, kB, kC, kD, kZ, kDeltaBias, kInitialState, kOut, kLastState, kArrays };
-
-size_t element_size(Napi::Env env, DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return 4;
-    case DType::kFloat16:
-    case DType::kBFloat16:
-      return 2;
-    default:
-      throw to_error(env, {Code::kShape, "Expected activations of a real floating point dtype."});
-  }
-}
+enum Array { kU, kDelta, kA, kB, kC, kD, kZ, kDeltaBias, kInitialState, kOut, kLastState };
 
 // sizes: [batch, dim, seqlen, dstate, groups, sequences, dtype, layout, flags]
 // flags: bit 0 complex, 1 varying B, 2 varying C, 3 deltaSoftplus
@@ -54,15 +40,14 @@ SelectiveScanParams read_params(const Napi::Env& env, const Napi::Value& value) 
   return params;
 }
 
+// The starts of packed sequences; none where the batch is not packed.
 std::vector<int32_t> read_cu_seqlens(const Napi::Value& value, const SelectiveScanParams& params) {
   const Napi::Env env = value.Env();
+  std::vector<int32_t> starts = int32s_of(value);
   if (value.IsUndefined()) {
     if (params.sequences != params.batch) throw to_error(env, {Code::kShape, "Expected one sequence a batch entry."});
-    return {};
+    return starts;
   }
-  const Bytes bytes = bytes_of(value);
-  std::vector<int32_t> starts(bytes.size / sizeof(int32_t));
-  if (!starts.empty()) std::memcpy(starts.data(), bytes.data, starts.size() * sizeof(int32_t));
   bool is_right = params.batch == 1 && starts.size() >= 2 &&
                   static_cast<int64_t>(starts.size()) == params.sequences + 1 && starts.front() == 0 &&
                   starts.back() == params.seqlen;
@@ -71,21 +56,15 @@ std::vector<int32_t> read_cu_seqlens(const Napi::Value& value, const SelectiveSc
   return starts;
 }
 
-std::vector<Operand> read_operands(const Napi::CallbackInfo& info, const SelectiveScanParams& p) {
-  const Napi::Env env = info.Env();
-  const int64_t element = static_cast<int64_t>(element_size(env, p.dtype));
+std::vector<ArraySpec> array_specs(Napi::Env env, const SelectiveScanParams& p) {
+  const int64_t element = float_size(env, p.dtype);
   const int64_t parts = p.is_complex ? 2 : 1;
   const size_t activations = product(env, {p.batch, p.dim, p.seqlen, element});
   const size_t varying = product(env, {p.batch, p.groups, p.dstate, p.seqlen, parts, element});
   const size_t constant = product(env, {p.dim, p.dstate, parts, 4});
   const size_t states = product(env, {p.sequences, p.dim, p.dstate, parts, 4});
   const size_t channels = product(env, {p.dim, 4});
-  const struct {
-    const char* name;
-    size_t bytes;
-    bool is_required;
-    bool is_output;
-  } specs[kArrays] = {
+  return {
       {"u", activations, true, false},
       {"delta", activations, true, false},
       {"A", constant, true, false},
@@ -98,15 +77,6 @@ std::vector<Operand> read_operands(const Napi::CallbackInfo& info, const Selecti
       {"out", activations, true, true},
       {"lastState", states, false, true},
   };
-  std::vector<Operand> operands;
-  operands.reserve(kArrays);
-  for (size_t i = 0; i < kArrays; ++i) {
-    operands.push_back(operand_of(info[kFirstArray + i], specs[i].name, specs[i].bytes, specs[i].is_output));
-    if (specs[i].is_required && !operands.back().present()) {
-      throw to_error(env, {Code::kShape, "Expected an array for " + std::string(specs[i].name) + "."});
-    }
-  }
-  return operands;
 }
 
 SelectiveScanParams with_addresses(SelectiveScanParams params, const std::vector<void*>& at,
@@ -133,7 +103,7 @@ Napi::Value selective_scan(const Napi::CallbackInfo& info) {
   const SelectiveScanParams params = read_params(env, info[2]);
   std::vector<int32_t> cu_seqlens = read_cu_seqlens(info[3], params);
   OpCall call;
-  call.operands = read_operands(info, params);
+  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
   call.op = [params, cu_seqlens = std::move(cu_seqlens)](const Backend& backend, const Call& context,
                                                          const std::vector<void*>& addresses) -> Status {
     if (params.batch == 0) return {};

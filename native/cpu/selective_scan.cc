@@ -16,22 +16,6 @@
 namespace selective_scan {
 namespace {
 
-const ScanKernel& kernel_of(VectorSet set) {
-  switch (set) {
-#if defined(__x86_64__) || defined(_M_X64)
-    case VectorSet::kAvx512:
-      return selective_scan_avx512();
-    case VectorSet::kAvx2:
-      return selective_scan_avx2();
-#elif defined(__aarch64__) || defined(_M_ARM64)
-    case VectorSet::kNeon:
-      return selective_scan_neon();
-#endif
-    default:
-      return selective_scan_portable();
-  }
-}
-
 bool stopped(const void* stop_context) {
   const auto* cancelled = static_cast<const std::atomic<bool>*>(stop_context);
   return (cancelled && cancelled->load(std::memory_order_relaxed)) || ThreadPool::shared().stopping();
@@ -136,7 +120,7 @@ Status cpu_selective_scan(const Call& call, const SelectiveScanParams& params) {
   const Status chosen = choose_vector_set(&set);
   if (!chosen.ok()) return chosen;
   try {
-    return run_scan(call, params, kernel_of(set));
+    return run_scan(call, params, SELECTIVE_SCAN_KERNEL(selective_scan, set));
   } catch (const std::bad_alloc&) {
     return {Code::kOutOfMemory, "Could not allocate the plan of a scan on cpu."};
   }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "thread_pool.h"
+
 namespace selective_scan {
 namespace {
 
-// Steps of one state of one channel below which another thread costs more to wake than it saves.
-constexpr int64_t kMinWorkPerThread = 100000;
 // More lane blocks in a unit share the conversion of B and C; past a few nothing is left to share.
 constexpr int64_t kMaxLaneBlocks = 4;
 // Pieces a thread, so that threads that come late or are slow do not decide the time.
@@ -20,10 +20,9 @@ constexpr int64_t kChunkAlignment = 16;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-int useful_threads(const SelectiveScanParams& params, int threads) {
-  const double work = static_cast<double>(params.batch) * static_cast<double>(params.dim) *
-                      static_cast<double>(params.seqlen) * static_cast<double>(params.dstate);
-  return static_cast<int>(std::max(1.0, std::min<double>(threads, work / kMinWorkPerThread)));
+double state_steps(const SelectiveScanParams& params) {
+  return static_cast<double>(params.batch) * static_cast<double>(params.dim) * static_cast<double>(params.seqlen) *
+         static_cast<double>(params.dstate);
 }
 
 }  // namespace
@@ -32,7 +31,7 @@ ScanPlan::ScanPlan(const SelectiveScanParams& params, const ScanKernel& kernel, 
     : params_(params),
       lanes_(kernel.lanes),
       channels_per_group_(params.dim / params.groups),
-      threads_(useful_threads(params, threads)) {
+      threads_(threads_worth_waking(state_steps(params), threads)) {
   sequences_.resize(static_cast<size_t>(params.cu_seqlens ? params.sequences : params.batch));
   for (size_t s = 0; s < sequences_.size(); ++s) {
     SequencePlan& sequence = sequences_[s];

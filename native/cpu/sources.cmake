@@ -9,7 +9,6 @@ set(SELECTIVE_SCAN_CPU_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/memory.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_plan.cc
-  ${CMAKE_CURRENT_LIST_DIR}/selective_scan_portable.cc
   ${CMAKE_CURRENT_LIST_DIR}/thread_pool.cc
   ${CMAKE_CURRENT_LIST_DIR}/vector_set.cc
 )
@@ -28,20 +27,19 @@ else()
   endif()
 endif()
 
-set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/selective_scan_portable.cc PROPERTIES
-  COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS}")
+# Adds the kernels of one vector set, with its options.
+macro(selective_scan_add_kernels VECTOR_SET)
+  foreach(OP selective_scan)
+    set(SOURCE ${CMAKE_CURRENT_LIST_DIR}/${OP}_${VECTOR_SET}.cc)
+    list(APPEND SELECTIVE_SCAN_CPU_SOURCES ${SOURCE})
+    set_source_files_properties(${SOURCE} PROPERTIES COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS};${ARGN}")
+  endforeach()
+endmacro()
 
+selective_scan_add_kernels(portable)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  list(APPEND SELECTIVE_SCAN_CPU_SOURCES
-    ${CMAKE_CURRENT_LIST_DIR}/selective_scan_avx512.cc
-    ${CMAKE_CURRENT_LIST_DIR}/selective_scan_avx2.cc
-  )
-  set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/selective_scan_avx512.cc PROPERTIES
-    COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS};${SELECTIVE_SCAN_AVX512_OPTIONS}")
-  set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/selective_scan_avx2.cc PROPERTIES
-    COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS};${SELECTIVE_SCAN_AVX2_OPTIONS}")
+  selective_scan_add_kernels(avx512 ${SELECTIVE_SCAN_AVX512_OPTIONS})
+  selective_scan_add_kernels(avx2 ${SELECTIVE_SCAN_AVX2_OPTIONS})
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
-  list(APPEND SELECTIVE_SCAN_CPU_SOURCES ${CMAKE_CURRENT_LIST_DIR}/selective_scan_neon.cc)
-  set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/selective_scan_neon.cc PROPERTIES
-    COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS}")
+  selective_scan_add_kernels(neon)
 endif()

@@ -5,6 +5,11 @@
 
 namespace selective_scan {
 
+int threads_worth_waking(double state_steps, int threads) {
+  constexpr double kLeastPerThread = 100000;
+  return static_cast<int>(std::max(1.0, std::min<double>(threads, state_steps / kLeastPerThread)));
+}
+
 struct ThreadPool::Job {
   void work(int slot) {
     for (int64_t index; (index = next.fetch_add(1, std::memory_order_relaxed)) < count;) (*body)(slot, index);

@@ -13,6 +13,9 @@
 
 namespace selective_scan {
 
+// Of `threads`, those that save more than it costs to wake them for so many steps of one state of one channel.
+int threads_worth_waking(double state_steps, int threads);
+
 class ThreadPool {
  public:
   static ThreadPool& shared();
