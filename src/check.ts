@@ -36,6 +36,12 @@ export function checkSize(name: string, value: unknown, least: number): number {
   );
 }
 
+/** Groups of channels that share B and C. */
+export function checkGroups(groups: number, dim: number): number {
+  if (dim % groups === 0) return groups;
+  throw new SelectiveScanError('ERR_SHAPE', `Expected groups to divide dim = ${dim} but received ${groups} groups.`);
+}
+
 /** An option that is true, false or left out (false). */
 export function checkFlag(name: string, value: unknown): boolean {
   if (value === undefined || typeof value === 'boolean') return value ?? false;

@@ -76,6 +76,27 @@ export class Operands<Name extends string> {
     );
   }
 
+  /** The dtype of an array that was given and has to be of a real floating point one. */
+  floatDType(name: Name): DType {
+    const dtype = this.dtype(name);
+    if (dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16') return dtype;
+    throw new SelectiveScanError(
+      'ERR_DTYPE',
+      `Expected ${name} to have dtype float32, float16 or bfloat16 but received ${dtype}.`,
+    );
+  }
+
+  /** The dims of a tensor that was given and has to have the axes named, or one of several sets of them. */
+  dimsOfRank(name: Name, ...sets: readonly (readonly string[])[]): readonly number[] {
+    const dims = this.dims(name) as readonly number[];
+    if (sets.some((axes) => axes.length === dims.length)) return dims;
+    const expected = sets.map((axes) => `the ${axes.length} axes [${axes.join(', ')}]`).join(' or ');
+    throw new SelectiveScanError(
+      'ERR_SHAPE',
+      `Expected ${name} to have ${expected} but received shape [${dims.join(', ')}].`,
+    );
+  }
+
   /** Throws unless the array, if given, is of the spec's dtype and shape; typed arrays have a length for a shape. */
   check({ name, axes, dtype }: Spec): void {
     const operand = this.get(name as Name);

@@ -1,8 +1,9 @@
-import { type Axis, checkFlag, checkSize, describe, readOptions, shapeError } from '../check.js';
+import { type Axis, checkFlag, checkGroups, checkSize, describe, readOptions } from '../check.js';
 import { type DType, nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
-import { type FloatArray, rawView, viewHostArray } from '../host-array.js';
-import { isTensor, memoryOf, type Tensor } from '../tensor.js';
+import { type FloatArray, rawView } from '../host-array.js';
+import type { Tensor } from '../tensor.js';
+import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
 import { checkSignal, type OpRun, type Output, run, runSync } from './run.js';
 
@@ -145,7 +146,7 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   const sequences = cuSeqlens ? cuSeqlens.length - 1 : sizes.batch;
 
   const { batch, dim, seqlen, dstate, groups } = sizes;
-  const dtype = checkActivations(operands.dtype('u'));
+  const dtype = operands.floatDType('u');
   const stateDType: DType = isComplex ? 'complex64' : 'float32';
   const time: Axis = isComplex ? ['2 * seqlen', 2 * seqlen] : ['seqlen', seqlen];
   const activation = (name: string): Spec => ({
@@ -231,14 +232,6 @@ function checkLayout(layout: unknown): Layout {
   throw new SelectiveScanError('ERR_OPTION', `Expected layout to be 'bdl' or 'bld' but received ${describe(layout)}.`);
 }
 
-function checkActivations(dtype: DType): DType {
-  if (dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16') return dtype;
-  throw new SelectiveScanError(
-    'ERR_DTYPE',
-    `Expected u to have dtype float32, float16 or bfloat16 but received ${dtype}.`,
-  );
-}
-
 /** What an option says of typed arrays, tensors show themselves; of them the option may only say the same. */
 function checkSaid(name: string, said: unknown, shown: boolean, operands: Operands<Name>): boolean {
   const flag = checkFlag(name, said);
@@ -263,48 +256,35 @@ function readSizes(
 ): Sizes {
   const dims = given === undefined && operands.areTensors ? shownSizes(operands, layout, variesB, variesC) : given;
   const read = readOptions<SelectiveScanDims>(dims, knownDims, 'dims');
-  const sizes = {
+  const dim = checkSize('dims.dim', read.dim, 1);
+  return {
     batch: checkSize('dims.batch', read.batch, 0),
-    dim: checkSize('dims.dim', read.dim, 1),
+    dim,
     seqlen: checkSize('dims.seqlen', read.seqlen, 1),
     dstate: checkSize('dims.dstate', read.dstate, 1),
-    groups: checkSize('dims.groups', read.groups ?? 1, 1),
+    groups: checkGroups(checkSize('dims.groups', read.groups ?? 1, 1), dim),
   };
-  if (sizes.dim % sizes.groups === 0) return sizes;
-  throw new SelectiveScanError(
-    'ERR_SHAPE',
-    `Expected groups to divide dim = ${sizes.dim} but received ${sizes.groups} groups.`,
-  );
 }
 
 /** The sizes that tensors show: u the first three, A the states, B or C the groups. */
 function shownSizes(operands: Operands<Name>, layout: Layout, variesB: boolean, variesC: boolean): Sizes {
-  const axes = layout === 'bdl' ? 'batch, dim, seqlen' : 'batch, seqlen, dim';
-  const u = dimsOfRank(operands, 'u', axes, 3);
-  const [, dstate] = dimsOfRank(operands, 'A', 'dim, dstate', 2);
+  const u = operands.dimsOfRank('u', layout === 'bdl' ? ['batch', 'dim', 'seqlen'] : ['batch', 'seqlen', 'dim']);
+  const [, dstate] = operands.dimsOfRank('A', ['dim', 'dstate']);
   const groupsOf = (name: 'B' | 'C') => {
-    const rank4 = layout === 'bdl' ? 'batch, groups, dstate, seqlen' : 'batch, seqlen, groups, dstate';
-    const dims = operands.dims(name) as readonly number[];
-    return dims.length === 3 ? 1 : dimsOfRank(operands, name, rank4, 4)[layout === 'bdl' ? 1 : 2];
+    if (operands.dims(name)?.length === 3) return 1;
+    return layout === 'bdl'
+      ? operands.dimsOfRank(name, ['batch', 'groups', 'dstate', 'seqlen'])[1]
+      : operands.dimsOfRank(name, ['batch', 'seqlen', 'groups', 'dstate'])[2];
   };
   const groups = variesB ? groupsOf('B') : variesC ? groupsOf('C') : 1;
   const [batch, dim, seqlen] = layout === 'bdl' ? u : [u[0], u[2], u[1]];
   return { batch, dim, seqlen, dstate, groups } as Sizes;
 }
 
-function dimsOfRank(operands: Operands<Name>, name: Name, axes: string, rank: number): readonly number[] {
-  const dims = operands.dims(name) as readonly number[];
-  if (dims.length === rank) return dims;
-  throw new SelectiveScanError(
-    'ERR_SHAPE',
-    `Expected ${name} to have the ${rank} axes [${axes}] but received shape [${dims.join(', ')}].`,
-  );
-}
-
 /** A copy of cuSeqlens, whose values are checked here and must not change after. */
 function readCuSeqlens(value: unknown, { batch, seqlen }: Sizes): Int32Array | undefined {
   if (value === undefined) return undefined;
-  const starts = copyInt32(value);
+  const starts = copyIntegers('cuSeqlens', value, 'sequences + 1');
   const fail = (expected: string, received: unknown) =>
     new SelectiveScanError('ERR_SHAPE', `Expected ${expected} but received ${received}.`);
   if (batch !== 1) throw fail('batch to be 1 with cuSeqlens', batch);
@@ -314,27 +294,4 @@ function readCuSeqlens(value: unknown, { batch, seqlen }: Sizes): Int32Array | u
   if (falls > 0) throw fail('cuSeqlens never to fall', `${starts[falls]} after ${starts[falls - 1]} at entry ${falls}`);
   if (starts.at(-1) !== seqlen) throw fail(`cuSeqlens to end with seqlen = ${seqlen}`, starts.at(-1));
   return starts;
-}
-
-function copyInt32(value: unknown): Int32Array {
-  if (isTensor(value)) {
-    memoryOf(value, 'cuSeqlens');
-    if (value.dtype !== 'int32') {
-      throw new SelectiveScanError('ERR_DTYPE', `Expected cuSeqlens to have dtype int32 but received ${value.dtype}.`);
-    }
-    if (value.device !== 'cpu') {
-      throw new SelectiveScanError(
-        'ERR_DEVICE',
-        `Expected cuSeqlens on cpu, because the host reads it, but received a tensor on ${value.device}.`,
-      );
-    }
-    if (value.dims.length !== 1) throw shapeError('cuSeqlens', [['sequences + 1', value.size]], value.dims);
-    return Int32Array.from(value.data);
-  }
-  const view = viewHostArray(value);
-  if (view?.kind === 'Int32Array') return new Int32Array(view.raw.slice().buffer);
-  throw new SelectiveScanError(
-    'ERR_DTYPE',
-    `Expected cuSeqlens to be an Int32Array or an int32 Tensor but received ${view?.kind ?? describe(value)}.`,
-  );
 }
