@@ -18,4 +18,10 @@ export {
   selectiveScan,
   selectiveScanSync,
 } from './ops/selective-scan.js';
+export {
+  type SelectiveStateUpdateOptions,
+  type SelectiveStateUpdateResult,
+  selectiveStateUpdate,
+  selectiveStateUpdateSync,
+} from './ops/selective-state-update.js';
 export { Tensor } from './tensor.js';

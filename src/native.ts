@@ -51,6 +51,14 @@ export interface Native {
     cancel: CancelFlag | undefined,
     ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
+  selectiveStateUpdate(
+    device: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    slots: RawView | undefined,
+    cancel: CancelFlag | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
 }
 
 const nodeGypBuild = require('node-gyp-build') as (folder: string) => unknown;

@@ -7,6 +7,7 @@
 #include "errors.h"
 #include "memory.h"
 #include "selective_scan.h"
+#include "selective_state_update.h"
 
 namespace selective_scan {
 
@@ -21,6 +22,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 
   // The ops, one line each.
   exports.Set("selectiveScan", Napi::Function::New(env, guarded<selective_scan>));
+  exports.Set("selectiveStateUpdate", Napi::Function::New(env, guarded<selective_state_update>));
   return exports;
 }
 

@@ -7,6 +7,7 @@
 #include "cpu_info.h"
 #include "memory.h"
 #include "selective_scan.h"
+#include "selective_state_update.h"
 #include "vector_set.h"
 
 namespace selective_scan {
@@ -79,6 +80,7 @@ const Backend& cpu_backend() {
       wait,
       /*measure_roofs=*/nullptr,
       cpu_selective_scan,
+      cpu_selective_state_update,
   };
   return backend;
 }

@@ -9,6 +9,7 @@ set(SELECTIVE_SCAN_CPU_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/memory.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_plan.cc
+  ${CMAKE_CURRENT_LIST_DIR}/selective_state_update.cc
   ${CMAKE_CURRENT_LIST_DIR}/thread_pool.cc
   ${CMAKE_CURRENT_LIST_DIR}/vector_set.cc
 )
@@ -29,7 +30,7 @@ endif()
 
 # Adds the kernels of one vector set, with its options.
 macro(selective_scan_add_kernels VECTOR_SET)
-  foreach(OP selective_scan)
+  foreach(OP selective_scan selective_state_update)
     set(SOURCE ${CMAKE_CURRENT_LIST_DIR}/${OP}_${VECTOR_SET}.cc)
     list(APPEND SELECTIVE_SCAN_CPU_SOURCES ${SOURCE})
     set_source_files_properties(${SOURCE} PROPERTIES COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS};${ARGN}")

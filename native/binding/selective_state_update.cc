@@ -1,0 +1,120 @@
+#include "selective_state_update.h"
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "environment.h"
+#include "errors.h"
+
+namespace selective_scan {
+
+namespace {
+
+// The last arguments are the arrays, in the order of src/ops/selective-state-update.ts.
+constexpr size_t kFirstArray = 5;
+enum Array { kState, kU, kDelta, kA, kB, kC, kD, kZ, kDeltaBias, kDeviceSlots, kOut, kStates };
+
+// sizes: [batch, tokens, dim, dstate, groups, slots, dtype, stateDtype, deltaSoftplus]
+SelectiveStateUpdateParams read_params(const Napi::Env& env, const Napi::Value& value) {
+  const std::array<int64_t, 9> sizes = sizes_of<9>(value);
+  SelectiveStateUpdateParams params;
+  params.batch = sizes[0];
+  params.tokens = sizes[1];
+  params.dim = sizes[2];
+  params.dstate = sizes[3];
+  params.groups = sizes[4];
+  params.slots = sizes[5];
+  params.dtype = static_cast<DType>(sizes[6]);
+  params.state_dtype = static_cast<DType>(sizes[7]);
+  params.delta_softplus = sizes[8] != 0;
+  if (params.tokens < 1 || params.dim < 1 || params.dstate < 1 || params.groups < 1 ||
+      params.dim % params.groups != 0) {
+    throw to_error(env, {Code::kShape, "Expected tokens, dim and dstate of at least 1 and groups that divide dim."});
+  }
+  return params;
+}
+
+// The slots that are said on the host; none where they are on the device or are the rows themselves.
+std::vector<int32_t> read_slots(const Napi::CallbackInfo& info, const SelectiveStateUpdateParams& params) {
+  const Napi::Env env = info.Env();
+  if (!info[kFirstArray + kDeviceSlots].IsUndefined()) {
+    if (device_of(info[0]) == kCpuDevice) throw to_error(env, {Code::kDevice, "Expected slots on the host."});
+    return {};
+  }
+  if (info[3].IsUndefined()) {
+    if (params.slots != params.batch) throw to_error(env, {Code::kShape, "Expected one slot a batch row."});
+    return {};
+  }
+  std::vector<int32_t> slots = int32s_of(info[3]);
+  bool is_right = static_cast<int64_t>(slots.size()) == params.batch;
+  for (const int32_t slot : slots) is_right = is_right && slot >= -1 && slot < params.slots;
+  if (!is_right) throw to_error(env, {Code::kShape, "Expected a slot of the state, or -1, for each batch row."});
+  return slots;
+}
+
+std::vector<ArraySpec> array_specs(Napi::Env env, const SelectiveStateUpdateParams& p) {
+  const int64_t element = float_size(env, p.dtype);
+  const int64_t state_element = float_size(env, p.state_dtype);
+  const size_t activations = product(env, {p.batch, p.tokens, p.dim, element});
+  const size_t matrices = product(env, {p.batch, p.tokens, p.groups, p.dstate, element});
+  const size_t channels = product(env, {p.dim, 4});
+  return {
+      {"state", product(env, {p.slots, p.dim, p.dstate, state_element}), true, true},
+      {"u", activations, true, false},
+      {"delta", activations, true, false},
+      {"A", product(env, {p.dim, p.dstate, 4}), true, false},
+      {"B", matrices, true, false},
+      {"C", matrices, true, false},
+      {"D", channels, false, false},
+      {"z", activations, false, false},
+      {"deltaBias", channels, false, false},
+      {"slots", product(env, {p.batch, 4}), false, false},
+      {"out", activations, true, true},
+      {"states", product(env, {p.batch, p.tokens, p.dim, p.dstate, state_element}), false, true},
+  };
+}
+
+SelectiveStateUpdateParams with_addresses(SelectiveStateUpdateParams params, const std::vector<void*>& at,
+                                          const std::vector<int32_t>& host_slots) {
+  params.state = at[kState];
+  params.u = at[kU];
+  params.delta = at[kDelta];
+  params.A = static_cast<const float*>(at[kA]);
+  params.B = at[kB];
+  params.C = at[kC];
+  params.D = static_cast<const float*>(at[kD]);
+  params.z = at[kZ];
+  params.delta_bias = static_cast<const float*>(at[kDeltaBias]);
+  params.device_slots = static_cast<const int32_t*>(at[kDeviceSlots]);
+  params.out = at[kOut];
+  params.states = at[kStates];
+  params.host_slots = host_slots.empty() ? nullptr : host_slots.data();
+  return params;
+}
+
+}  // namespace
+
+Napi::Value selective_state_update(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const SelectiveStateUpdateParams params = read_params(env, info[2]);
+  std::vector<int32_t> host_slots = read_slots(info, params);
+  OpCall call;
+  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
+  // A copy of the state would be updated in vain.
+  if (!call.is_resident(*Environment::of(env).queue(device_of(info[0])))) {
+    throw to_error(env, {Code::kDevice, "Expected tensors of the device that the call runs on."});
+  }
+  call.op = [params, host_slots = std::move(host_slots)](const Backend& backend, const Call& context,
+                                                         const std::vector<void*>& addresses) -> Status {
+    if (params.batch == 0) return {};
+    if (backend.selective_state_update == nullptr) {
+      return {Code::kUnsupported, "This device has no selectiveStateUpdate."};
+    }
+    return backend.selective_state_update(context, with_addresses(params, addresses, host_slots));
+  };
+  return run_or_submit(info, std::move(call), kFirstArray, cancel_flag_of(info[4]));
+}
+
+}  // namespace selective_scan

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <napi.h>
+
+namespace selective_scan {
+
+// selectiveStateUpdate(device, isPromise, sizes, slots, cancelFlag, ...arrays): void | Promise<void>
+Napi::Value selective_state_update(const Napi::CallbackInfo& info);
+
+}  // namespace selective_scan

@@ -1,0 +1,220 @@
+import { type Axis, checkFlag, checkGroups, checkSize, describe, readOptions } from '../check.js';
+import { nativeCode } from '../dtype.js';
+import { SelectiveScanError } from '../errors.js';
+import { rawView } from '../host-array.js';
+import { isTensor, type Tensor } from '../tensor.js';
+import { copyIntegers } from './host-integers.js';
+import { Operands, type Spec } from './operands.js';
+import { checkSignal, type OpRun, type Output, run, runSync } from './run.js';
+
+/** Arguments of the update. Its arrays are Tensors of one device; without the axis `tokens` a call is of one token. */
+export interface SelectiveStateUpdateOptions {
+  /** States, [slots, dim, dstate], float32, float16 or bfloat16. Updated in place. */
+  state: Tensor;
+  /** Input, [batch, dim] or [batch, tokens, dim], float32, float16 or bfloat16. (mamba_ssm calls it x.) */
+  u: Tensor;
+  /** Step sizes before bias and softplus, as u. */
+  delta: Tensor;
+  /** State matrix's diagonal, [dim, dstate], float32. */
+  A: Tensor;
+  /** Input matrix, [batch, dstate] or [batch, groups, dstate], with tokens [batch, tokens, ...], of u's dtype. */
+  B: Tensor;
+  /** Output matrix, as B. */
+  C: Tensor;
+  /** Skip connection, [dim], float32. */
+  D?: Tensor | undefined;
+  /** Gate: the output is multiplied by silu(z). As u. */
+  z?: Tensor | undefined;
+  /** Added to delta before softplus, [dim], float32. */
+  deltaBias?: Tensor | undefined;
+  /**
+   * Which slot of the state each row of the batch has, [batch], int32; by default row b has slot b. A row whose slot is
+   * -1 is left out: its out is 0 and it touches no state. An Int32Array or a CPU tensor is checked at the call. A
+   * tensor on the GPU, where the state is, is not read by the host: a row whose slot does not exist gets NaN for out
+   * and touches no state, and that no slot is named twice is up to the caller.
+   */
+  slots?: Int32Array | Tensor | undefined;
+  /** Apply softplus to delta. Default false. */
+  deltaSoftplus?: boolean | undefined;
+  /** Also return the state after each token. Default false. */
+  returnStates?: boolean | undefined;
+  /** May only name the device where the tensors are. */
+  device?: string | undefined;
+  /** Promise form only: rejects with ERR_ABORTED, and no state is touched, unless the update has begun by then. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface SelectiveStateUpdateResult {
+  /** As u. */
+  out: Tensor;
+  /** With returnStates: [batch, tokens, dim, dstate], of the state's dtype. */
+  states?: Tensor;
+  /** Where the update ran. */
+  device: string;
+}
+
+const required = ['state', 'u', 'delta', 'A', 'B', 'C'] as const;
+const optional = ['D', 'z', 'deltaBias', 'slots'] as const;
+type Name = (typeof required)[number] | (typeof optional)[number];
+
+// Inputs in the order of native/binding/selective_state_update.cc.
+const inputs = [...required, ...optional];
+const known: ReadonlySet<string> = new Set<keyof SelectiveStateUpdateOptions>([
+  ...inputs,
+  ...(['deltaSoftplus', 'returnStates', 'device'] as const),
+]);
+const knownWithSignal: ReadonlySet<string> = new Set([...known, 'signal']);
+
+/**
+ * One token of Mamba's selective scan, or a few, from and into states that are updated in place: a decode step, with the
+ * semantics of mamba_ssm's selective_state_update. For each row b of the batch, channel d and token, with
+ * dt = softplus(delta + deltaBias) and h the state in the row's slot:
+ *
+ *     h[n] = exp(dt * A[d,n]) * h[n] + dt * B[n] * u
+ *     out  = (sum_n C[n] * h[n] + D[d] * u) * silu(z)
+ *
+ * The state is float32 within a call, and rounded to its dtype when it is stored, after the last token. Calls on one
+ * device run in the order in which they were made, whichever their form.
+ *
+ * Rejects with a SelectiveScanError: ERR_SHAPE, ERR_DTYPE, ERR_OPTION, ERR_DEVICE, ERR_DISPOSED, ERR_UNSUPPORTED (a
+ * complex A), ERR_OUT_OF_MEMORY, ERR_DEVICE_LOST, ERR_BACKEND_LOAD or ERR_ABORTED.
+ */
+export async function selectiveStateUpdate(options: SelectiveStateUpdateOptions): Promise<SelectiveStateUpdateResult> {
+  const read = readOptions<SelectiveStateUpdateOptions>(options, knownWithSignal, 'options');
+  const signal = checkSignal(read.signal);
+  const plan = prepare(read);
+  return resultOf(plan, await run(plan, signal));
+}
+
+/** The same, blocking on the CPU; on a GPU the work is only enqueued, and toArray() waits for it. */
+export function selectiveStateUpdateSync(
+  options: Omit<SelectiveStateUpdateOptions, 'signal'>,
+): SelectiveStateUpdateResult {
+  const plan = prepare(readOptions<SelectiveStateUpdateOptions>(options, known, 'options'));
+  return resultOf(plan, runSync(plan));
+}
+
+function resultOf({ device }: OpRun<Name>, outputs: Output[]): SelectiveStateUpdateResult {
+  const [out, states] = outputs as [Tensor, Tensor | undefined];
+  return { out, ...(states && { states }), device: device.name };
+}
+
+function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
+  checkIsTensor(options.state);
+  const hostSlots = readHostSlots(options.slots);
+  const operands = Operands.read<Name>(
+    { ...options, slots: hostSlots ? undefined : options.slots },
+    required,
+    optional,
+  );
+  checkAliases(operands);
+  const hasSlots = options.slots !== undefined;
+  const { batch, tokens, dim, dstate, groups, slots } = readSizes(operands, hasSlots);
+
+  const steps: Axis[] =
+    operands.dims('u')?.length === 2
+      ? [['batch', batch]]
+      : [
+          ['batch', batch],
+          ['tokens', tokens],
+        ];
+  const channel: Axis = ['dim', dim];
+  const stateAxes: Axis[] = [channel, ['dstate', dstate]];
+  const dtype = operands.floatDType('u');
+  const stateDType = operands.floatDType('state');
+  if (operands.dtype('A') === 'complex64') {
+    throw new SelectiveScanError('ERR_UNSUPPORTED', 'Expected A to be real: selectiveStateUpdate has no complex A.');
+  }
+  const activation = (name: string): Spec => ({ name, axes: [...steps, channel], dtype });
+  const matrix = (name: 'B' | 'C'): Spec => {
+    const hasGroups = groups > 1 || operands.dims(name)?.length === steps.length + 2;
+    return { name, axes: [...steps, ...(hasGroups ? [['groups', groups] as const] : []), ['dstate', dstate]], dtype };
+  };
+
+  operands.check({ name: 'state', axes: [[hasSlots ? 'slots' : 'batch', slots], ...stateAxes], dtype: stateDType });
+  operands.check(activation('u'));
+  operands.check(activation('delta'));
+  operands.check({ name: 'A', axes: stateAxes, dtype: 'float32' });
+  operands.check(matrix('B'));
+  operands.check(matrix('C'));
+  operands.check({ name: 'D', axes: [channel], dtype: 'float32' });
+  operands.check(activation('z'));
+  operands.check({ name: 'deltaBias', axes: [channel], dtype: 'float32' });
+  operands.check({ name: 'slots', axes: [['batch', batch]], dtype: 'int32' });
+  if (hostSlots) checkSlots(hostSlots, batch, slots);
+
+  const device = operands.device(options.device);
+  const codes = [nativeCode[dtype], nativeCode[stateDType], checkFlag('deltaSoftplus', options.deltaSoftplus) ? 1 : 0];
+  const nativeSizes = Float64Array.of(batch, tokens, dim, dstate, groups, slots, ...codes);
+  const states: Spec = {
+    name: 'states',
+    axes: [['batch', batch], ['tokens', tokens], ...stateAxes],
+    dtype: stateDType,
+  };
+  const rawSlots = hostSlots && rawView(hostSlots);
+  return {
+    device,
+    operands,
+    inputs,
+    outputs: [activation('out'), checkFlag('returnStates', options.returnStates) ? states : undefined],
+    launch: (native, isPromise, arrays, cancel) =>
+      native.selectiveStateUpdate(device.index, isPromise, nativeSizes, rawSlots, cancel, ...arrays),
+  };
+}
+
+function checkIsTensor(state: unknown): void {
+  if (isTensor(state)) return;
+  const received = ArrayBuffer.isView(state) ? 'a typed array' : describe(state);
+  throw new SelectiveScanError(
+    'ERR_DTYPE',
+    `Expected state to be a Tensor, whose memory is updated in place, but received ${received}.`,
+  );
+}
+
+function checkAliases(operands: Operands<Name>): void {
+  const state = operands.get('state')?.tensor;
+  const alias = inputs.find((name) => name !== 'state' && operands.get(name)?.tensor === state);
+  if (alias === undefined) return;
+  throw new SelectiveScanError(
+    'ERR_OPTION',
+    `Expected ${alias} to be another tensor than state, which is updated in place, but received the same.`,
+  );
+}
+
+/** Sizes as state, u and B show them. Without slots the state has one row for each of the batch. */
+function readSizes(operands: Operands<Name>, hasSlots: boolean) {
+  const [rows, ...channel] = operands.dimsOfRank('state', [hasSlots ? 'slots' : 'batch', 'dim', 'dstate']);
+  const u = operands.dimsOfRank('u', ['batch', 'dim'], ['batch', 'tokens', 'dim']);
+  const lead = u.length === 2 ? ['batch'] : ['batch', 'tokens'];
+  const B = operands.dimsOfRank('B', [...lead, 'dstate'], [...lead, 'groups', 'dstate']);
+  const batch = u[0] as number;
+  const dim = checkSize('dim', channel[0], 1);
+  return {
+    batch,
+    tokens: checkSize('tokens', u.length === 2 ? 1 : u[1], 1),
+    dim,
+    dstate: checkSize('dstate', channel[1], 1),
+    groups: checkGroups(checkSize('groups', B.length === u.length ? 1 : B.at(-2), 1), dim),
+    slots: hasSlots ? (rows as number) : batch,
+  };
+}
+
+/** A copy of slots that the host can read; undefined where they are not given or on a GPU. */
+function readHostSlots(value: unknown): Int32Array | undefined {
+  if (value === undefined || (isTensor(value) && value.device !== 'cpu')) return undefined;
+  return copyIntegers('slots', value, 'batch');
+}
+
+function checkSlots(found: Int32Array, batch: number, slots: number): void {
+  const fail = (expected: string, received: string) =>
+    new SelectiveScanError('ERR_SHAPE', `Expected ${expected} but received ${received}.`);
+  if (found.length !== batch) throw fail(`slots to have length batch = ${batch}`, String(found.length));
+  const rowOf = new Map<number, number>();
+  for (const [row, slot] of found.entries()) {
+    if (slot === -1) continue;
+    if (slot < 0 || slot >= slots) throw fail(`slots from -1 to ${slots - 1}`, `${slot} for row ${row}`);
+    const other = rowOf.get(slot);
+    if (other !== undefined) throw fail('a slot of its own for each row', `${slot} for rows ${other} and ${row}`);
+    rowOf.set(slot, row);
+  }
+}
