@@ -3,36 +3,13 @@
 
 #include <algorithm>
 
+#include "host_integers.cuh"
 #include "queue.cuh"
 #include "selective_scan_launch.cuh"
 #include "status.cuh"
 
 namespace selective_scan {
 namespace {
-
-constexpr int kIntsPerStore = 900;  // kernel parameters may take 4096 bytes
-
-struct IntChunk {
-  int32_t values[kIntsPerStore];
-};
-
-__global__ void store_ints(const __grid_constant__ IntChunk chunk, int32_t* target, int count) {
-  for (int i = threadIdx.x; i < count; i += blockDim.x) target[i] = chunk.values[i];
-}
-
-// Host memory to the device as kernel parameters: read before this returns, without waiting for the queue, and a part
-// of the graph if the stream is being captured. A copy from pageable memory is none of these.
-cudaError_t send_ints(const int32_t* source, int64_t count, int32_t* target, cudaStream_t stream) {
-  for (int64_t done = 0; done < count; done += kIntsPerStore) {
-    const int part = static_cast<int>(std::min<int64_t>(count - done, kIntsPerStore));
-    IntChunk chunk;
-    std::copy_n(source + done, part, chunk.values);
-    store_ints<<<1, 256, 0, stream>>>(chunk, target + done, part);
-    const cudaError_t error = cudaGetLastError();
-    if (error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
-}
 
 cudaError_t launch(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
   switch (args.params.dtype) {
@@ -77,9 +54,10 @@ Status selective_scan(const Call& call, const SelectiveScanParams& params) {
     status = allocate(&queue, (params.sequences + 1) * sizeof(int32_t), &offsets);
     if (status.ok()) {
       args.cu_seqlens = static_cast<const int32_t*>(offsets);
-      status = check(queue.device,
-                     send_ints(params.cu_seqlens, params.sequences + 1, static_cast<int32_t*>(offsets), queue.stream),
-                     "launching a copy of cu_seqlens");
+      status =
+          check(queue.device,
+                send_integers(params.cu_seqlens, params.sequences + 1, static_cast<int32_t*>(offsets), queue.stream),
+                "launching a copy of cu_seqlens");
     }
   }
   if (status.ok() && params.dstate > plan.capacity) {
