@@ -5,6 +5,7 @@
 #include "queue.cuh"
 #include "roofs.cuh"
 #include "selective_scan.cuh"
+#include "selective_state_update.cuh"
 #include "status.cuh"
 
 namespace selective_scan {
@@ -56,8 +57,13 @@ Status describe_device(int device, DeviceInfo* info) {
 
 const Backend& cuda_backend() {
   static const Backend backend = {
-      count_devices, describe_device, open_queue,     close_queue, allocate, release, upload, download, copy, mark,
-      wait,          measure_roofs,   selective_scan,
+      count_devices,  describe_device,
+      open_queue,     close_queue,
+      allocate,       release,
+      upload,         download,
+      copy,           mark,
+      wait,           measure_roofs,
+      selective_scan, selective_state_update,
   };
   return backend;
 }
