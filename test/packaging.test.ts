@@ -16,6 +16,8 @@ const publicNames = [
   'measureRoofs',
   'selectiveScan',
   'selectiveScanSync',
+  'selectiveStateUpdate',
+  'selectiveStateUpdateSync',
   'synchronize',
   'synchronizeSync',
 ];

@@ -1,5 +1,11 @@
 import { expect } from '@jest/globals';
-import { SelectiveScanError, selectiveScan, selectiveScanSync } from 'selective-scan';
+import {
+  SelectiveScanError,
+  selectiveScan,
+  selectiveScanSync,
+  selectiveStateUpdate,
+  selectiveStateUpdateSync,
+} from 'selective-scan';
 
 /** Options as JavaScript might hand them over. */
 export type LooseOptions = Record<string, unknown>;
@@ -38,11 +44,20 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
+/** An op's two forms. */
+export interface Forms {
+  promise: (options: any) => Promise<unknown>;
+  sync: (options: any) => unknown;
+}
+
+export const scan: Forms = { promise: selectiveScan, sync: selectiveScanSync };
+export const stateUpdate: Forms = { promise: selectiveStateUpdate, sync: selectiveStateUpdateSync };
+
 /** Both forms refuse the options in the same words, and the promise form does so by rejecting. */
-export async function expectBothRefuse(options: unknown, failure: Failure): Promise<void> {
-  const thrown = thrownBy(() => selectiveScanSync(options as any));
+export async function expectBothRefuse(options: unknown, failure: Failure, op = scan): Promise<void> {
+  const thrown = thrownBy(() => op.sync(options));
   expectFailure(thrown, failure);
-  const promise = selectiveScan(options as any); // throwing here would fail the test
+  const promise = op.promise(options); // throwing here would fail the test
   const rejection = await rejectionOf(promise);
   expectFailure(rejection, failure);
   expect((rejection as Error).message).toBe((thrown as Error).message);
