@@ -1,12 +1,24 @@
-// npm run bench -- [scan] [--device cpu|cuda|cuda:N] [--out FOLDER]
+// npm run bench -- [scan|step] [--device cpu|cuda|cuda:N] [--out FOLDER]
 // Measures, prints one table, and writes <machine>-<suite>.json into bench/results (or the folder named).
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type DeviceInfo, findDevice, machineName } from './machine';
-import { cpuShapes, cudaShapes, measureScans, type Row } from './scan';
-import { printTable } from './table';
+import { measureRoofs, type Roofs } from 'selective-scan';
+import { findDevice, machineName } from './machine';
+import { measureScans, scanColumns } from './scan';
+import { measureSteps, stepColumns } from './step';
+import { type Columns, printTable } from './table';
+
+interface Suite<Row> {
+  measure(device: string, threads: number | undefined, roofs: Roofs | undefined): Row[];
+  columns(row: Row): Columns;
+}
+
+const suites: Readonly<Record<string, Suite<unknown>>> = {
+  scan: { measure: measureScans, columns: scanColumns },
+  step: { measure: measureSteps, columns: stepColumns },
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -18,18 +30,20 @@ const { values, positionals } = parseArgs({
 });
 
 async function main(): Promise<void> {
-  const [suite = 'scan'] = positionals;
-  if (suite !== 'scan') throw new Error(`There is no suite '${suite}'; there is 'scan'.`);
+  const [name = 'scan'] = positionals;
+  const suite = suites[name];
+  if (suite === undefined) {
+    throw new Error(`There is no suite '${name}'; there are ${Object.keys(suites).join(' and ')}.`);
+  }
   if (values.threads !== undefined) {
-    process.stdout.write(JSON.stringify((await measureScans(cpuShapes, 'cpu', Number(values.threads))).rows));
+    process.stdout.write(JSON.stringify(suite.measure('cpu', Number(values.threads), undefined)));
     return;
   }
   const device = findDevice(values.device);
-  const { roofs, rows } =
-    device.device === 'cpu'
-      ? { roofs: undefined, rows: cpuRows(device.threads) }
-      : await measureScans(cudaShapes, device.device, undefined);
-  print(device, rows);
+  const roofs = device.device === 'cpu' ? undefined : await measureRoofs(device.device);
+  const rows = device.device === 'cpu' ? cpuRows(name, device.threads) : suite.measure(device.device, undefined, roofs);
+  console.log(`${device.device}: ${device.name}`);
+  printTable(rows.map((row) => suite.columns(row)));
   if (roofs) {
     const functions = roofs.exponentialsPerSecond.toExponential(2);
     console.log(
@@ -37,42 +51,30 @@ async function main(): Promise<void> {
     );
   }
   mkdirSync(values.out, { recursive: true });
-  const path = join(values.out, `${machineName(device)}-${suite}.json`);
-  const result = { suite, device, node: process.version, date: new Date().toISOString().slice(0, 10), roofs, rows };
+  const path = join(values.out, `${machineName(device)}-${name}.json`);
+  const result = {
+    suite: name,
+    device,
+    node: process.version,
+    date: new Date().toISOString().slice(0, 10),
+    roofs,
+    rows,
+  };
   writeFileSync(path, `${JSON.stringify(result, null, 1)}\n`);
   console.log(`written to ${path}`);
 }
 
 /** One thread and all of them, each in a process of its own: the number of threads is fixed when a process starts. */
-function cpuRows(threads: number): Row[] {
+function cpuRows(suite: string, threads: number): unknown[] {
   return [...new Set([1, threads])].flatMap((count) => {
-    const child = spawnSync(process.execPath, [__filename, 'scan', '--threads', String(count)], {
+    const child = spawnSync(process.execPath, [__filename, suite, '--threads', String(count)], {
       env: { ...process.env, SELECTIVE_SCAN_THREADS: String(count) },
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     if (child.status !== 0) throw new Error(`The measurement with ${count} threads failed.`);
-    return JSON.parse(child.stdout) as Row[];
+    return JSON.parse(child.stdout) as unknown[];
   });
-}
-
-function print(device: DeviceInfo, rows: readonly Row[]): void {
-  console.log(`${device.device}: ${device.name}`);
-  const percent = (fraction: number | undefined) => fraction && `${(100 * fraction).toFixed(0)}%`;
-  printTable(
-    rows.map((row) => ({
-      '(batch, dim, seqlen)': `${row.batch}, ${row.dim}, ${row.seqlen}`,
-      dstate: row.dstate,
-      dtype: row.dtype,
-      layout: row.layout,
-      z: row.z ? 'z' : '',
-      threads: row.threads,
-      us: row.microseconds.toFixed(1),
-      'elements/s': row.elementsPerSecond.toExponential(2),
-      'special functions': percent(row.functionRoof),
-      memory: percent(row.memoryRoof),
-    })),
-  );
 }
 
 main().catch((error: unknown) => {

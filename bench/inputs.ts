@@ -50,30 +50,48 @@ function values(length: number, seed: number, make: (random: number) => number):
   return all;
 }
 
-const centred = (random: number) => 2 * random - 1;
+export const centred = (random: number) => 2 * random - 1;
 
-/** Inputs as a Mamba layer has them: step sizes of a few hundredths, A near -(n + 1). */
+/** A tensor of numbers made from random ones in [0, 1). */
+export function randomTensor(
+  device: string,
+  seed: number,
+  dims: readonly number[],
+  dtype: FloatType,
+  of: (random: number) => number,
+): Tensor {
+  const length = dims.reduce((product, size) => product * size, 1);
+  using host = Tensor.from(values(length, seed, of), dims, dtype);
+  return host.toSync(device);
+}
+
+/** A near -(n + 1), as a Mamba layer has it. */
+export function stateMatrix(device: string, dim: number, dstate: number): Tensor {
+  const A = Float32Array.from({ length: dim * dstate }, (_, i) => -((i % dstate) + 1) * (1 + 0.1 * Math.sin(i)));
+  return Tensor.from(A, [dim, dstate]).toSync(device);
+}
+
+/** Before softplus: step sizes of a few hundredths. */
+export const deltaBias = (random: number) => -4 + centred(random);
+
+/** Inputs as a Mamba layer has them. */
 export function makeInputs({ batch, dim, seqlen, dstate, dtype, layout, z }: ScanShape, device: string): ScanInputs {
   const activation = layout === 'bdl' ? [batch, dim, seqlen] : [batch, seqlen, dim];
   const matrix = layout === 'bdl' ? [batch, dstate, seqlen] : [batch, seqlen, dstate];
-  const make = (seed: number, dims: number[], type: FloatType, of: (random: number) => number): Tensor => {
-    const length = dims.reduce((product, size) => product * size, 1);
-    using host = Tensor.from(values(length, seed, of), dims, type);
-    return host.toSync(device);
-  };
-  const A = Float32Array.from({ length: dim * dstate }, (_, i) => -((i % dstate) + 1) * (1 + 0.1 * Math.sin(i)));
+  const make = (seed: number, dims: number[], type: FloatType, of: (random: number) => number): Tensor =>
+    randomTensor(device, seed, dims, type, of);
   return {
     u: make(1, activation, dtype, centred),
     delta: make(2, activation, dtype, (random) => 1.5 * centred(random)),
-    A: Tensor.from(A, [dim, dstate]).toSync(device),
+    A: stateMatrix(device, dim, dstate),
     B: make(3, matrix, dtype, centred),
     C: make(4, matrix, dtype, centred),
     D: make(5, [dim], 'float32', centred),
-    deltaBias: make(6, [dim], 'float32', (random) => -4 + centred(random)),
+    deltaBias: make(6, [dim], 'float32', deltaBias),
     ...(z && { z: make(7, activation, dtype, centred) }),
   };
 }
 
-export function disposeInputs(inputs: ScanInputs): void {
-  for (const tensor of Object.values(inputs)) tensor.dispose();
+export function disposeInputs(inputs: object): void {
+  for (const tensor of Object.values(inputs)) (tensor as Tensor).dispose();
 }

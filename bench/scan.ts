@@ -1,7 +1,9 @@
-import { measureRoofs, type Roofs, selectiveScanSync, synchronizeSync } from 'selective-scan';
-import { disposeInputs, makeInputs, type ScanInputs, type ScanShape, workOf } from './inputs';
+import { type Roofs, selectiveScanSync } from 'selective-scan';
+import { disposeInputs, makeInputs, type ScanShape, workOf } from './inputs';
+import { type Columns, percent } from './table';
+import { medianSeconds, setsBeyondCache } from './timing';
 
-export interface Row extends ScanShape {
+export interface ScanRow extends ScanShape {
   readonly threads?: number;
   readonly microseconds: number;
   readonly elementsPerSecond: number;
@@ -20,7 +22,7 @@ const shape = (batch: number, dim: number, seqlen: number, change: Partial<ScanS
 });
 
 /** Shapes of published models: many rows, then one change at a time, then few rows and long sequences. */
-export const cudaShapes: readonly ScanShape[] = [
+const cudaShapes: readonly ScanShape[] = [
   shape(64, 1536, 2048),
   shape(16, 8192, 4096),
   shape(16, 8192, 4096, { layout: 'bld' }),
@@ -49,7 +51,7 @@ export const cudaShapes: readonly ScanShape[] = [
   shape(1, 1536, 1048576),
 ];
 
-export const cpuShapes: readonly ScanShape[] = [
+const cpuShapes: readonly ScanShape[] = [
   shape(1, 1536, 2048, { dtype: 'float32' }),
   shape(1, 1536, 2048, { dtype: 'float32', layout: 'bld' }),
   shape(1, 1536, 2048, { dtype: 'float32', z: false }),
@@ -59,14 +61,9 @@ export const cpuShapes: readonly ScanShape[] = [
   shape(1, 16, 65536, { dtype: 'float32' }),
 ];
 
-export async function measureScans(
-  shapes: readonly ScanShape[],
-  device: string,
-  threads: number | undefined,
-): Promise<{ roofs: Roofs | undefined; rows: Row[] }> {
-  const roofs = device === 'cpu' ? undefined : await measureRoofs(device);
-  const rows = shapes.map((each) => {
-    const seconds = medianSeconds(each, device);
+export function measureScans(device: string, threads: number | undefined, roofs: Roofs | undefined): ScanRow[] {
+  return (device === 'cpu' ? cpuShapes : cudaShapes).map((each) => {
+    const seconds = secondsOf(each, device);
     const { elements, bytes, functions } = workOf(each);
     return {
       ...each,
@@ -79,32 +76,30 @@ export async function measureScans(
       }),
     };
   });
-  return { roofs, rows };
 }
 
-/** Of a GPU: calls enqueued back to back, so that a call's time is its kernels' and not the launch's. */
-function medianSeconds(each: ScanShape, device: string): number {
-  const sets = inputSets(each, device);
-  let turn = 0;
-  const run = (calls: number): number => {
-    const start = process.hrtime.bigint();
-    for (let i = 0; i < calls; i++) {
-      const inputs = sets[turn++ % sets.length] as ScanInputs;
-      selectiveScanSync({ ...inputs, layout: each.layout, deltaSoftplus: true }).out.dispose();
-    }
-    synchronizeSync(device);
-    return Number(process.hrtime.bigint() - start) / 1e9 / calls;
-  };
-  run(sets.length);
-  const calls = Math.max(1, Math.ceil((device === 'cpu' ? 0.1 : 0.02) / run(1)));
-  const times = Array.from({ length: device === 'cpu' ? 5 : 15 }, () => run(calls)).sort((a, b) => a - b);
+function secondsOf(each: ScanShape, device: string): number {
+  const count = setsBeyondCache(device, workOf(each).bytes, 8);
+  const sets = Array.from({ length: count }, () => makeInputs(each, device));
+  const seconds = medianSeconds(device, sets, (inputs) => {
+    selectiveScanSync({ ...inputs, layout: each.layout, deltaSoftplus: true }).out.dispose();
+  });
   for (const inputs of sets) disposeInputs(inputs);
-  return times[times.length >> 1] as number;
+  return seconds;
 }
 
-/** As many sets of inputs as it takes that none is still in a GPU's second-level cache when its turn comes again. */
-function inputSets(each: ScanShape, device: string): ScanInputs[] {
-  const cacheBytes = device === 'cpu' ? 0 : 64 * 2 ** 20;
-  const count = Math.min(8, 1 + Math.ceil((2 * cacheBytes) / workOf(each).bytes));
-  return Array.from({ length: device === 'cpu' ? 1 : count }, () => makeInputs(each, device));
+/** What a table shows of a row. */
+export function scanColumns(row: ScanRow): Columns {
+  return {
+    '(batch, dim, seqlen)': `${row.batch}, ${row.dim}, ${row.seqlen}`,
+    dstate: row.dstate,
+    dtype: row.dtype,
+    layout: row.layout,
+    z: row.z ? 'z' : '',
+    threads: row.threads,
+    us: row.microseconds.toFixed(1),
+    'elements/s': row.elementsPerSecond.toExponential(2),
+    'special functions': percent(row.functionRoof),
+    memory: percent(row.memoryRoof),
+  };
 }
