@@ -38,16 +38,12 @@ export function workOf({ batch, dim, seqlen, dstate, dtype, z }: ScanShape) {
 // measurement, and the device does not know the difference.
 const blockLength = (1 << 20) + 7;
 
-function values(length: number, seed: number, make: (random: number) => number): Float32Array {
+function randomBlock(length: number, seed: number, make: (random: number) => number): Float32Array {
   let state = seed;
-  const block = Float32Array.from({ length: Math.min(length, blockLength) }, () => {
+  return Float32Array.from({ length }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return make(state / 2 ** 32);
   });
-  if (block.length === length) return block;
-  const all = new Float32Array(length);
-  for (let start = 0; start < length; start += block.length) all.set(block.subarray(0, length - start), start);
-  return all;
 }
 
 export const centred = (random: number) => 2 * random - 1;
@@ -61,7 +57,13 @@ export function randomTensor(
   of: (random: number) => number,
 ): Tensor {
   const length = dims.reduce((product, size) => product * size, 1);
-  using host = Tensor.from(values(length, seed, of), dims, dtype);
+  // Rounded once, as a block, and repeated in bits.
+  const block = randomBlock(Math.min(length, blockLength), seed, of);
+  using rounded = Tensor.from(block, [block.length], dtype);
+  const { data } = rounded;
+  const all = dtype === 'float32' ? new Float32Array(length) : new Uint16Array(length);
+  for (let start = 0; start < length; start += data.length) all.set(data.subarray(0, length - start), start);
+  using host = Tensor.from(all, dims, dtype);
   return host.toSync(device);
 }
 

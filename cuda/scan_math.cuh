@@ -31,18 +31,17 @@ __device__ __forceinline__ float exp2_approx(float x) {
 
 // 2^(dt * rate), the decay of a state in one step; the exponent is at most 0 for any decaying state. The instruction's
 // error has a mean of up to -3e-8, measured over -1/16 to 0, which a state that decays slowly sums up over its memory
-// of 1 / (1 - decay) steps: float32 outputs would show it. There a polynomial without bias takes over, 2^x = 1 + x *
-// q(x), exact at 0.
+// of 1 / (1 - decay) steps: float32 outputs would show it. There a polynomial takes over, 2^x = 1 + x * q(x), exact at
+// 0, whose q has a relative error of 1.1e-7.
 template <typename Element>
 __device__ __forceinline__ float decay_of(float dt, float rate) {
+  constexpr unsigned kMinusSixteenth = 0xBD800000u;
   const float x = dt * rate;
   const float approximate = exp2_approx(x);
   if constexpr (!std::is_same_v<Element, float>) return approximate;
-  float q = 0.0096181f;
-  q = fmaf(q, x, 0.0555036f);
-  q = fmaf(q, x, 0.24022652f);
-  q = fmaf(q, x, 0.69314718f);
-  return fabsf(x) < 0.0625f ? fmaf(q, x, 1.0f) : approximate;
+  const float q = fmaf(fmaf(0.0546101779f, x, 0.240205571f), x, 0.693147123f);
+  // As integers, only the negative floats above -1/16 are below it.
+  return __float_as_int(x) < static_cast<int>(kMinusSixteenth) ? fmaf(q, x, 1.0f) : approximate;
 }
 
 // 2^x without the approximation's error of 2^-22 near 0, which a state that decays slowly would sum up: 2^f as 1 + f *

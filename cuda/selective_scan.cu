@@ -2,9 +2,12 @@
 #include "selective_scan.cuh"
 
 #include <algorithm>
+#include <new>
+#include <vector>
 
 #include "host_integers.cuh"
 #include "queue.cuh"
+#include "selective_scan_chunks.cuh"
 #include "selective_scan_launch.cuh"
 #include "status.cuh"
 
@@ -36,44 +39,140 @@ cudaError_t launch_all(ScanArgs args, const ScanPlan& plan, cudaStream_t stream)
   return cudaSuccess;
 }
 
+// Device memory of one call, released in the order of the stream when the call has been enqueued.
+class Scratch {
+ public:
+  explicit Scratch(CudaQueue* queue) : queue_(queue) {}
+  ~Scratch() {
+    for (void* memory : held_) release(queue_, memory);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  template <typename T>
+  Status take(int64_t count, T** memory) {
+    held_.reserve(held_.size() + 1);
+    void* taken = nullptr;
+    const Status status = allocate(queue_, count * sizeof(T), &taken);
+    if (status.ok()) held_.push_back(taken);
+    *memory = static_cast<T*>(taken);
+    return status;
+  }
+
+  // A copy of integers of the host.
+  Status take_copy(const int32_t* source, int64_t count, const int32_t** memory) {
+    int32_t* target = nullptr;
+    const Status status = take(count, &target);
+    *memory = target;
+    if (!status.ok()) return status;
+    return check(queue_->device, send_integers(source, count, target, queue_->stream),
+                 "launching a copy of cu_seqlens");
+  }
+
+ private:
+  CudaQueue* const queue_;
+  std::vector<void*> held_;
+};
+
+int64_t state_floats(const SelectiveScanParams& params) {
+  return params.sequences * params.dim * params.dstate * (params.is_complex ? 2 : 1);
+}
+
+// One pass over all pieces.
+Status scan_pieces(CudaQueue* queue, ScanArgs args) {
+  const ScanPlan plan = plan_scan(args.params);
+  Scratch scratch(queue);
+  if (args.params.dstate > plan.capacity) {
+    args.parked = static_cast<float*>(args.params.last_state);
+    if (args.parked == nullptr) {
+      const Status status = scratch.take(state_floats(args.params), &args.parked);
+      if (!status.ok()) return status;
+    }
+  }
+  return check(queue->device, launch_all(args, plan, queue->stream), "launching selective_scan");
+}
+
+// The pieces of a packed batch whose sequences are cut every `steps` steps. An empty sequence is one empty piece.
+struct PackedPieces {
+  std::vector<int32_t> starts;  // and the end of the last
+  std::vector<int32_t> first;   // of each sequence, and the number of pieces
+
+  PackedPieces(const SelectiveScanParams& params, int64_t steps) {
+    for (int64_t s = 0; s < params.sequences; ++s) {
+      first.push_back(static_cast<int32_t>(starts.size()));
+      int64_t start = params.cu_seqlens[s];
+      do {
+        starts.push_back(static_cast<int32_t>(start));
+        start += steps;
+      } while (start < params.cu_seqlens[s + 1]);
+    }
+    first.push_back(static_cast<int32_t>(starts.size()));
+    starts.push_back(params.cu_seqlens[params.sequences]);
+  }
+};
+
+Status scan_in_chunks(CudaQueue* queue, const SelectiveScanParams& params, int64_t steps) {
+  Scratch scratch(queue);
+  Carries carries;
+  ScanArgs args;
+  args.params = params;
+  args.chunk_steps = steps;
+  Status status;
+  if (params.cu_seqlens != nullptr) {
+    const PackedPieces pieces(params, steps);
+    args.params.sequences = static_cast<int64_t>(pieces.starts.size()) - 1;
+    status = scratch.take_copy(pieces.starts.data(), pieces.starts.size(), &args.cu_seqlens);
+    if (!status.ok()) return status;
+    status = scratch.take_copy(pieces.first.data(), pieces.first.size(), &carries.first_pieces);
+  } else {
+    args.chunks = (params.seqlen + steps - 1) / steps;
+    args.params.sequences = params.batch * args.chunks;
+  }
+  if (status.ok()) status = scratch.take(state_floats(args.params), &carries.states);
+  if (status.ok()) status = scratch.take(args.params.sequences * params.dim, &carries.sums);
+  if (!status.ok()) return status;
+
+  // The outputs of the first pass mean nothing, so it does without what only they need.
+  ScanArgs from_zero = args;
+  from_zero.params.D = nullptr;
+  from_zero.params.z = nullptr;
+  from_zero.params.initial_state = nullptr;
+  from_zero.params.last_state = carries.states;
+  status = scan_pieces(queue, from_zero);
+  if (!status.ok()) return status;
+  status = check(queue->device, sum_steps(args, carries.sums, queue->stream), "launching the sums of a scan");
+  if (!status.ok()) return status;
+  status = check(queue->device, carry_states(params, args, carries, queue->stream), "launching the carries of a scan");
+  if (!status.ok()) return status;
+  args.params.initial_state = carries.states;
+  args.params.last_state = nullptr;
+  return scan_pieces(queue, args);
+}
+
+Status scan_sequences(CudaQueue* queue, const SelectiveScanParams& params) {
+  Scratch scratch(queue);
+  ScanArgs args;
+  args.params = params;
+  args.chunk_steps = params.seqlen;
+  if (params.cu_seqlens != nullptr) {
+    const Status status = scratch.take_copy(params.cu_seqlens, params.sequences + 1, &args.cu_seqlens);
+    if (!status.ok()) return status;
+  }
+  return scan_pieces(queue, args);
+}
+
 }  // namespace
 
 Status selective_scan(const Call& call, const SelectiveScanParams& params) {
-  auto& queue = *static_cast<CudaQueue*>(call.queue);
-  Status status = enter_device(queue.device);
-  if (!status.ok()) return status;
-  if (params.sequences == 0) return {};
-
-  const ScanPlan plan = plan_scan(params);
-  ScanArgs args;
-  args.params = params;
-  void* offsets = nullptr;
-  void* parked = nullptr;
-
-  if (params.cu_seqlens != nullptr) {
-    status = allocate(&queue, (params.sequences + 1) * sizeof(int32_t), &offsets);
-    if (status.ok()) {
-      args.cu_seqlens = static_cast<const int32_t*>(offsets);
-      status =
-          check(queue.device,
-                send_integers(params.cu_seqlens, params.sequences + 1, static_cast<int32_t*>(offsets), queue.stream),
-                "launching a copy of cu_seqlens");
-    }
+  auto* queue = static_cast<CudaQueue*>(call.queue);
+  const Status status = enter_device(queue->device);
+  if (!status.ok() || params.sequences == 0) return status;
+  try {
+    const int64_t steps = scan_chunk_steps(params);
+    return steps > 0 ? scan_in_chunks(queue, params, steps) : scan_sequences(queue, params);
+  } catch (const std::bad_alloc&) {
+    return {Code::kOutOfMemory, "Could not allocate the plan of a scan on the host."};
   }
-  if (status.ok() && params.dstate > plan.capacity) {
-    args.parked = static_cast<float*>(params.last_state);
-    if (args.parked == nullptr) {
-      const int64_t states = params.sequences * params.dim * params.dstate;
-      status = allocate(&queue, states * (params.is_complex ? 2 : 1) * sizeof(float), &parked);
-      args.parked = static_cast<float*>(parked);
-    }
-  }
-  if (status.ok()) {
-    status = check(queue.device, launch_all(args, plan, queue.stream), "launching selective_scan");
-  }
-  release(&queue, parked);
-  release(&queue, offsets);
-  return status;
 }
 
 }  // namespace selective_scan

@@ -8,13 +8,36 @@
 
 namespace selective_scan {
 
+// One pass over pieces of time: whole sequences, or chunks of them. params.sequences counts the pieces, and the states
+// of params are theirs.
 struct ScanArgs {
   SelectiveScanParams params;
-  const int32_t* cu_seqlens = nullptr;  // device memory; null if not packed
+  // Packed: where the pieces begin and end, [pieces + 1] in device memory. Else null, and each batch entry has `chunks`
+  // pieces of `chunk_steps` steps, the last of them perhaps shorter.
+  const int32_t* cu_seqlens = nullptr;
+  int64_t chunks = 1;
+  int64_t chunk_steps = 0;
   // Where states wait between tiles when a channel has more of them than a pass holds: [sequences, dim, dstate].
   float* parked = nullptr;
   int64_t first_block = 0;
 };
+
+// The steps of one piece.
+struct PieceSpan {
+  int64_t batch;
+  int64_t start;  // in the batch entry
+  int64_t length;
+};
+
+__device__ __forceinline__ PieceSpan span_of(const ScanArgs& args, int64_t piece) {
+  if (args.cu_seqlens != nullptr) {
+    const int64_t start = args.cu_seqlens[piece];
+    return {0, start, args.cu_seqlens[piece + 1] - start};
+  }
+  const int64_t start = piece % args.chunks * args.chunk_steps;
+  const int64_t left = args.params.seqlen - start;
+  return {piece / args.chunks, start, left < args.chunk_steps ? left : args.chunk_steps};
+}
 
 // kLanes adjacent lanes of a warp split the states of kChannels channels, kStates a lane and channel.
 template <typename Element_, bool complex, int states, int lanes, int channels>

@@ -34,10 +34,10 @@ __device__ __forceinline__ BlockPlace locate_block(const ScanArgs& args, int blo
   place.sequence = block / pieces / p.groups;
   place.channel = place.group * group_channels + piece * block_channels;
   place.channels = clamp_count(group_channels - piece * block_channels, block_channels);
-  const bool packed = args.cu_seqlens != nullptr;
-  place.batch = packed ? 0 : place.sequence;
-  place.start = packed ? args.cu_seqlens[place.sequence] : 0;
-  place.length = packed ? args.cu_seqlens[place.sequence + 1] - place.start : p.seqlen;
+  const PieceSpan span = span_of(args, place.sequence);
+  place.batch = span.batch;
+  place.start = span.start;
+  place.length = span.length;
   return place;
 }
 

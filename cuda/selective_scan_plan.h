@@ -41,4 +41,26 @@ inline int64_t scan_blocks(const SelectiveScanParams& params, const ScanPlan& pl
   return params.sequences * params.groups * pieces;
 }
 
+// Steps of a chunk where few rows are scanned in chunks of time (selective_scan_chunks.cuh); 0 where it is better to
+// scan whole sequences. The bounds are measured: at 6144 rows two full passes cost what one idle one does.
+inline int64_t scan_chunk_steps(const SelectiveScanParams& params) {
+  constexpr int64_t kFewRows = 6144;
+  constexpr int64_t kRowsThatFill = 40960;
+  constexpr int64_t kLeastSteps = 64;
+  constexpr int64_t kUnit = 32;  // keeps 16-bit rows aligned
+  const int64_t total = params.batch * params.seqlen;
+  int64_t longest = params.seqlen;
+  if (params.cu_seqlens != nullptr) {
+    longest = 0;
+    for (int64_t s = 0; s < params.sequences; ++s) {
+      const int64_t length = params.cu_seqlens[s + 1] - params.cu_seqlens[s];
+      longest = length > longest ? length : longest;
+    }
+  }
+  // The rows that are busy on average until the longest sequence is done.
+  if (longest < 4 * kLeastSteps || total * params.dim / longest > kFewRows) return 0;
+  const int64_t steps = (total * params.dim / kRowsThatFill / kUnit + 1) * kUnit;
+  return steps < kLeastSteps ? kLeastSteps : steps;
+}
+
 }  // namespace selective_scan
