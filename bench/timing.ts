@@ -21,5 +21,7 @@ export function medianSeconds<Inputs>(device: string, sets: readonly Inputs[], c
 /** Sets of inputs that it takes so that none is still in a GPU's second-level cache when its turn comes again. */
 export function setsBeyondCache(device: string, bytes: number, most: number): number {
   const cacheBytes = 64 * 2 ** 20;
-  return device === 'cpu' ? 1 : Math.min(most, 1 + Math.ceil((2 * cacheBytes) / bytes));
+  // A call that moves several times the cache leaves nothing of its own inputs there.
+  if (device === 'cpu' || bytes > 4 * cacheBytes) return 1;
+  return Math.min(most, 1 + Math.ceil((2 * cacheBytes) / bytes));
 }
