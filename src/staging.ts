@@ -2,8 +2,11 @@ import { SelectiveScanError } from './errors.js';
 import type { HostView } from './host-array.js';
 import { callNative, type NativeMemory } from './native.js';
 
-/** A turn of the event loop copies this much: under a millisecond at the speed of one core. */
-const bytesPerTurn = 4 * 1024 * 1024;
+/** Copied before the call returns, so that small inputs may be changed at once. */
+const bytesAtCall = 4 * 1024 * 1024;
+
+/** Copied in each later turn of the event loop: under a millisecond, also where the target's pages are new. */
+const bytesPerTurn = 1024 * 1024;
 
 /** Lets timers, I/O and other callbacks run before going on. */
 export function nextTurn(): Promise<void> {
@@ -24,7 +27,7 @@ export async function stage<Key>(
   // Before the first turn: a view whose buffer is detached later has length 0.
   const sizes = new Map([...views].map(([key, { raw }]) => [key, raw.byteLength]));
   try {
-    let left = bytesPerTurn;
+    let left = bytesAtCall;
     for (const [key, { raw }] of views) {
       const size = sizes.get(key) as number;
       const memory = callNative((native) => native.allocate(-1, size));
