@@ -70,12 +70,23 @@ function parse(name: unknown, source: string): Device {
 const open = new Set<number>([cpu.index]);
 
 /**
- * Sets a device up without blocking the event loop: a GPU's first use in a process takes its driver a good part of a
- * second. Undefined once that is done, so that later calls need not give way to others.
+ * The same as resolveDevice, and the device is set up, without blocking the event loop: a GPU's first use in a process
+ * takes its driver a good part of a second. A promise only where there is something to wait for, so that a call on a
+ * device in use need not give way to others.
  */
-export function setUp({ index }: Device): Promise<void> | undefined {
-  if (open.has(index)) return undefined;
-  return awaitNative((native) => native.open(index)).then(() => void open.add(index));
+export function readyDevice(name: unknown): Device | Promise<Device> {
+  const isCpu = (name ?? process.env.SELECTIVE_SCAN_DEVICE) === 'cpu';
+  if (isCpu) return cpu;
+  if (found === undefined) return awaitNative((native) => native.find()).then(() => setUp(resolveDevice(name)));
+  return setUp(resolveDevice(name));
+}
+
+function setUp(device: Device): Device | Promise<Device> {
+  if (open.has(device.index)) return device;
+  return awaitNative((native) => native.open(device.index)).then(() => {
+    open.add(device.index);
+    return device;
+  });
 }
 
 function quote(value: unknown): string {
@@ -84,9 +95,8 @@ function quote(value: unknown): string {
 
 /** Settles when all work given to a device so far is done. The promise form never blocks the event loop. */
 export async function synchronize(device?: string): Promise<void> {
-  const resolved = resolveDevice(device);
-  await setUp(resolved);
-  const { index } = resolved;
+  const ready = readyDevice(device);
+  const { index } = ready instanceof Promise ? await ready : ready;
   await awaitNative((native) => native.finish(index));
 }
 
@@ -98,14 +108,13 @@ export function synchronizeSync(device?: string): void {
 
 /** Measures a GPU's ceilings with micro-kernels, in well under a second. ERR_UNSUPPORTED on the CPU. */
 export async function measureRoofs(device?: string): Promise<Roofs> {
-  const { name, index } = resolveDevice(device);
+  const { name, index } = await readyDevice(device);
   if (index < 0) {
     throw new SelectiveScanError(
       'ERR_UNSUPPORTED',
       `Expected a GPU, whose ceilings can be measured, but received ${name}.`,
     );
   }
-  await setUp({ name, index });
   const into = new Float64Array(2);
   await awaitNative((native) => native.measureRoofs(index, into));
   return { bytesPerSecond: into[0] as number, exponentialsPerSecond: into[1] as number };

@@ -26,6 +26,7 @@ export interface NativeDevices {
 /** What native/binding exports. Devices are numbers here: -1 is the CPU, N is cuda:N. */
 export interface Native {
   devices(): NativeDevices;
+  find(): Promise<void>;
   open(device: number): Promise<void>;
   finish(device: number): Promise<void>;
   finishSync(device: number): void;

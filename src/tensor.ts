@@ -1,5 +1,5 @@
 import { type Axis, checkSize, describe, lengthError, sizeOf } from './check.js';
-import { type Device, resolveDevice, setUp } from './device.js';
+import { type Device, readyDevice, resolveDevice } from './device.js';
 import { bytesOf, type DType, fromBFloat16, fromFloat16, isDType, toBFloat16, toFloat16 } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
 import { type HostArray, type HostView, rawView, viewHostArray } from './host-array.js';
@@ -116,11 +116,10 @@ export class Tensor {
   /** A copy on the given device, also where the tensor is there already. */
   async to(device: string): Promise<Tensor> {
     const source = memoryOf(this);
-    const target = resolveDevice(checkName(device));
-    const settingUp = setUp(target);
-    if (settingUp) {
+    const target = readyDevice(checkName(device));
+    if (target instanceof Promise) {
       // What is copied are the values of now, whatever becomes of this tensor until the device is ready.
-      const [held] = await Promise.all([this.to(this.device), settingUp]);
+      const [held] = await Promise.all([this.to(this.device), target]);
       return held.to(device).finally(() => held.dispose());
     }
     const copy = allocateTensor(target, this.#dims, this.#dtype);

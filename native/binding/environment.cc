@@ -30,13 +30,10 @@ const std::shared_ptr<Queue>& Environment::queue(int device) {
   return queue;
 }
 
-Napi::Promise Environment::open_ahead(int device) {
+Napi::Promise Environment::run_ahead(std::function<Status()> work) {
   Done settle;
   const Napi::Promise result = promise({}, &settle);
-  openers_.emplace_back([device, settle = std::move(settle)] {
-    std::shared_ptr<Queue> queue;
-    settle(Queue::open(device, &queue));
-  });
+  ahead_.emplace_back([work = std::move(work), settle = std::move(settle)] { settle(work()); });
   return result;
 }
 
@@ -71,7 +68,7 @@ void Environment::settle_in_javascript(napi_env env, napi_value, void* context, 
 
 void Environment::shut_down(void* data) {
   auto* environment = static_cast<Environment*>(data);
-  for (std::thread& opener : environment->openers_) opener.join();
+  for (std::thread& thread : environment->ahead_) thread.join();
   for (auto& [device, queue] : environment->queues_) {
     if (queue) queue->shut_down();
   }

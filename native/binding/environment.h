@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <thread>
@@ -20,9 +21,9 @@ class Environment {
   // The device's queue, opened on first use; throws if there is no such device.
   const std::shared_ptr<Queue>& queue(int device);
 
-  // Sets up a device on a thread of its own, which takes a GPU's driver the better part of a second the first time in a
-  // process; opening its queue afterwards takes no time.
-  Napi::Promise open_ahead(int device);
+  // Runs what would block JavaScript on a thread of its own. A GPU's first use in a process takes its driver a good
+  // part of a second, and everything after it no time.
+  Napi::Promise run_ahead(std::function<Status()> work);
 
   // A promise, and the function that settles it with undefined or an error, to be called once and from any thread. The
   // process stays alive, and the values in `keep` too, until it has been.
@@ -39,7 +40,7 @@ class Environment {
   napi_threadsafe_function settle_ = nullptr;
   size_t pending_ = 0;
   std::map<int, std::shared_ptr<Queue>> queues_;
-  std::vector<std::thread> openers_;
+  std::vector<std::thread> ahead_;
 };
 
 }  // namespace selective_scan

@@ -1,5 +1,5 @@
 import { describe, sizeOf } from '../check.js';
-import { type Device, setUp } from '../device.js';
+import { type Device, readyDevice } from '../device.js';
 import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, type HostView, newHostArray, rawView } from '../host-array.js';
 import {
@@ -16,13 +16,15 @@ import type { Operands, Spec } from './operands.js';
 
 /** A checked call of an op, ready to run on either side of a promise. */
 export interface OpRun<Name extends string> {
-  readonly device: Device;
   readonly operands: Operands<Name>;
+  /** The caller's `device`, as it came. */
+  readonly device: unknown;
   /** The order in which the native side takes the inputs, and after them the outputs; absent ones are undefined. */
   readonly inputs: readonly Name[];
   readonly outputs: readonly (Spec | undefined)[];
   readonly launch: (
     native: Native,
+    device: number,
     isPromise: boolean,
     arrays: readonly NativeArray[],
     cancel: CancelFlag | undefined,
@@ -31,13 +33,21 @@ export interface OpRun<Name extends string> {
 
 export type Output = Tensor | FloatArray | undefined;
 
+/** An op's outputs and the name of the device that it ran on. */
+export interface OpResult {
+  readonly outputs: Output[];
+  readonly device: string;
+}
+
 /** Runs the op and returns its outputs: on a CPU complete, as tensors of a GPU enqueued. */
-export function runSync<Name extends string>(run: OpRun<Name>): Output[] {
-  const outputs = makeOutputs(run);
+export function runSync<Name extends string>(run: OpRun<Name>): OpResult {
+  const device = run.operands.device(run.device);
+  const outputs = makeOutputs(run, device);
   try {
     const inputs = run.inputs.map((name) => nativeInput(run, name));
-    callNative((native) => run.launch(native, false, [...inputs, ...outputs.map(nativeOutput)], undefined));
-    return outputs;
+    const arrays = [...inputs, ...outputs.map(nativeOutput)];
+    callNative((native) => run.launch(native, device.index, false, arrays, undefined));
+    return { outputs, device: device.name };
   } catch (error) {
     disposeAll(outputs);
     throw error;
@@ -45,7 +55,7 @@ export function runSync<Name extends string>(run: OpRun<Name>): Output[] {
 }
 
 /** Runs the op without blocking the event loop; resolves to its outputs when they are complete. */
-export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSignal | undefined): Promise<Output[]> {
+export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSignal | undefined): Promise<OpResult> {
   throwIfAborted(signal);
   const cancel = signal && callNative((native) => native.makeCancelFlag());
   const abort = () => cancel && callNative((native) => native.raiseCancelFlag(cancel));
@@ -60,14 +70,15 @@ export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSi
         () => throwIfAborted(signal),
       );
     }
-    // Tensors live on a device that is set up, so that calls on them enqueue at once, in the order they are written.
-    const settingUp = run.operands.areTensors ? undefined : setUp(run.device);
-    if (settingUp) await settingUp;
-    outputs = makeOutputs(run);
+    // Tensors live on a device that is ready, so that calls on them enqueue at once, in the order they are written.
+    const ready = run.operands.areTensors ? run.operands.device(run.device) : readyDevice(run.device);
+    const device = ready instanceof Promise ? await ready : ready;
+    throwIfAborted(signal);
+    outputs = makeOutputs(run, device);
     const inputs = run.inputs.map((name) => staged.get(name) ?? nativeInput(run, name));
     const arrays = [...inputs, ...outputs.map(nativeOutput)];
-    await awaitNative((native) => run.launch(native, true, arrays, cancel) as Promise<void>);
-    return outputs;
+    await awaitNative((native) => run.launch(native, device.index, true, arrays, cancel) as Promise<void>);
+    return { outputs, device: device.name };
   } catch (error) {
     disposeAll(outputs);
     throw error;
@@ -110,7 +121,7 @@ function nativeOutput(output: Output): NativeArray {
   return output instanceof Tensor ? memoryOf(output) : rawView(output);
 }
 
-function makeOutputs<Name extends string>({ device, operands, outputs }: OpRun<Name>): Output[] {
+function makeOutputs<Name extends string>({ operands, outputs }: OpRun<Name>, device: Device): Output[] {
   const made: Output[] = [];
   try {
     for (const spec of outputs) made.push(spec && makeOutput(spec, device, operands.areTensors));

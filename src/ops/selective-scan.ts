@@ -5,7 +5,7 @@ import { type FloatArray, rawView } from '../host-array.js';
 import type { Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
-import { checkSignal, type OpRun, type Output, run, runSync } from './run.js';
+import { checkSignal, type OpResult, type OpRun, run, runSync } from './run.js';
 
 /** 'bdl': activations are [batch, dim, seqlen]. 'bld': [batch, seqlen, dim]. */
 export type Layout = 'bdl' | 'bld';
@@ -114,7 +114,7 @@ export async function selectiveScan<T extends Tensor | FloatArray>(
   const read = readOptions<SelectiveScanOptions>(options, knownWithSignal, 'options');
   const signal = checkSignal(read.signal);
   const plan = prepare(read);
-  return resultOf(plan, await run(plan, signal));
+  return resultOf(await run(plan, signal));
 }
 
 /**
@@ -125,12 +125,12 @@ export function selectiveScanSync<T extends Tensor | FloatArray>(
   options: Omit<SelectiveScanOptions<T>, 'signal'>,
 ): SelectiveScanResult<T> {
   const plan = prepare(readOptions<SelectiveScanOptions>(options, known, 'options'));
-  return resultOf(plan, runSync(plan));
+  return resultOf(runSync(plan));
 }
 
-function resultOf<T extends Tensor | FloatArray>({ device }: OpRun<Name>, outputs: Output[]): SelectiveScanResult<T> {
+function resultOf<T extends Tensor | FloatArray>({ outputs, device }: OpResult): SelectiveScanResult<T> {
   const [out, lastState] = outputs;
-  return { out, ...(lastState && { lastState }), device: device.name } as SelectiveScanResult<T>;
+  return { out, ...(lastState && { lastState }), device } as SelectiveScanResult<T>;
 }
 
 function prepare(options: SelectiveScanOptions): OpRun<Name> {
@@ -199,7 +199,6 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   operands.check({ name: 'deltaBias', axes: [['dim', dim]], dtype: 'float32' });
   operands.check(state('initialState'));
 
-  const device = operands.device(options.device);
   const flags =
     (isComplex ? 1 : 0) |
     (variesB ? 2 : 0) |
@@ -212,12 +211,12 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   const returnLastState = checkFlag('returnLastState', options.returnLastState);
   const starts = cuSeqlens && rawView(cuSeqlens);
   return {
-    device,
     operands,
+    device: options.device,
     inputs,
     outputs: [activation('out'), returnLastState ? state('lastState') : undefined],
-    launch: (native, isPromise, arrays, cancel) =>
-      native.selectiveScan(device.index, isPromise, nativeSizes, starts, cancel, ...arrays),
+    launch: (native, device, isPromise, arrays, cancel) =>
+      native.selectiveScan(device, isPromise, nativeSizes, starts, cancel, ...arrays),
   };
 }
 

@@ -5,7 +5,7 @@ import { rawView } from '../host-array.js';
 import { isTensor, type Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
-import { checkSignal, type OpRun, type Output, run, runSync } from './run.js';
+import { checkSignal, type OpResult, type OpRun, run, runSync } from './run.js';
 
 /** Arguments of the update. Its arrays are Tensors of one device; without the axis `tokens` a call is of one token. */
 export interface SelectiveStateUpdateOptions {
@@ -83,7 +83,7 @@ export async function selectiveStateUpdate(options: SelectiveStateUpdateOptions)
   const read = readOptions<SelectiveStateUpdateOptions>(options, knownWithSignal, 'options');
   const signal = checkSignal(read.signal);
   const plan = prepare(read);
-  return resultOf(plan, await run(plan, signal));
+  return resultOf(await run(plan, signal));
 }
 
 /** The same, blocking on the CPU; on a GPU the work is only enqueued, and toArray() waits for it. */
@@ -91,12 +91,12 @@ export function selectiveStateUpdateSync(
   options: Omit<SelectiveStateUpdateOptions, 'signal'>,
 ): SelectiveStateUpdateResult {
   const plan = prepare(readOptions<SelectiveStateUpdateOptions>(options, known, 'options'));
-  return resultOf(plan, runSync(plan));
+  return resultOf(runSync(plan));
 }
 
-function resultOf({ device }: OpRun<Name>, outputs: Output[]): SelectiveStateUpdateResult {
+function resultOf({ outputs, device }: OpResult): SelectiveStateUpdateResult {
   const [out, states] = outputs as [Tensor, Tensor | undefined];
-  return { out, ...(states && { states }), device: device.name };
+  return { out, ...(states && { states }), device };
 }
 
 function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
@@ -143,7 +143,6 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   operands.check({ name: 'slots', axes: [['batch', batch]], dtype: 'int32' });
   if (hostSlots) checkSlots(hostSlots, batch, slots);
 
-  const device = operands.device(options.device);
   const codes = [nativeCode[dtype], nativeCode[stateDType], checkFlag('deltaSoftplus', options.deltaSoftplus) ? 1 : 0];
   const nativeSizes = Float64Array.of(batch, tokens, dim, dstate, groups, slots, ...codes);
   const states: Spec = {
@@ -153,12 +152,12 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   };
   const rawSlots = hostSlots && rawView(hostSlots);
   return {
-    device,
     operands,
+    device: options.device,
     inputs,
     outputs: [activation('out'), checkFlag('returnStates', options.returnStates) ? states : undefined],
-    launch: (native, isPromise, arrays, cancel) =>
-      native.selectiveStateUpdate(device.index, isPromise, nativeSizes, rawSlots, cancel, ...arrays),
+    launch: (native, device, isPromise, arrays, cancel) =>
+      native.selectiveStateUpdate(device, isPromise, nativeSizes, rawSlots, cancel, ...arrays),
   };
 }
 
