@@ -1,0 +1,47 @@
+// Which kernel variant runs a shape: a pure function, so that a choice can be tested without a device.
+#pragma once
+
+#include "../native/ops.h"
+
+namespace selective_scan {
+
+// Steps of a tile. At 16-bit elements a tile's row is one 32-byte sector of device memory.
+constexpr int kScanTile = 16;
+
+// Warps of the largest block.
+constexpr int kMostWarps = 4;
+
+// Real variants are named by the states of a channel that one pass holds; a larger dstate takes several passes a tile.
+enum class ScanVariant { kReal4, kReal8, kReal16, kReal32, kReal64, kComplex16, kPairs16 };
+
+struct ScanPlan {
+  ScanVariant variant;
+  int capacity;       // states of a channel that a pass holds
+  int warp_channels;  // channels a warp owns
+  int warps;          // a block
+};
+
+inline ScanPlan plan_scan(const SelectiveScanParams& params) {
+  const bool constant = !params.varying_b || !params.varying_c;
+  // Narrower blocks where each warp needs more shared memory, for twice the channels or for B and C of each channel: a
+  // block stays below 48 KB.
+  const int warps = constant ? 2 : 4;
+  if (params.is_complex) return {ScanVariant::kComplex16, 16, 8, warps};
+  if (params.dstate <= 4) return {ScanVariant::kReal4, 4, 32, 2};
+  if (params.dstate <= 8) return {ScanVariant::kReal8, 8, 32, 2};
+  if (params.dstate <= 16 && !constant && params.dtype != DType::kFloat32) {
+    return {ScanVariant::kPairs16, 16, 16, kMostWarps};
+  }
+  if (params.dstate <= 16) return {ScanVariant::kReal16, 16, 16, warps};
+  // The widest variant shares each read of B and C between two channels, so it wants them common to all channels.
+  if (params.dstate <= 32 || constant) return {ScanVariant::kReal32, 32, 8, warps};
+  return {ScanVariant::kReal64, 64, 8, warps};
+}
+
+inline int64_t scan_blocks(const SelectiveScanParams& params, const ScanPlan& plan) {
+  const int64_t block_channels = plan.warp_channels * plan.warps;
+  const int64_t pieces = (params.dim / params.groups + block_channels - 1) / block_channels;
+  return params.sequences * params.groups * pieces;
+}
+
+}  // namespace selective_scan

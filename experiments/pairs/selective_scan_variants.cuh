@@ -1,0 +1,48 @@
+// Defines launch_scan for the element type whose file includes this.
+#pragma once
+
+#include "selective_scan_kernel.cuh"
+#include "selective_scan_launch.cuh"
+#include "selective_scan_pairs.cuh"
+
+namespace selective_scan {
+
+template <typename Config>
+cudaError_t launch_variant(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
+  if (plan.capacity != Config::kCapacity || plan.warp_channels != Config::kWarpChannels) return cudaErrorInvalidValue;
+  const auto shared_bytes = static_cast<unsigned>(SharedLayout<Config>::bytes(args.params, plan.warps));
+  selective_scan_kernel<Config><<<blocks, plan.warps * 32, shared_bytes, stream>>>(args);
+  return cudaGetLastError();
+}
+
+template <typename Element>
+cudaError_t launch_pairs(const ScanArgs& args, unsigned blocks, cudaStream_t stream) {
+  if constexpr (sizeof(Element) == 2) {
+    selective_scan_pairs_kernel<Element><<<blocks, 32 * kMostWarps, pair_shared_bytes<Element>(), stream>>>(args);
+    return cudaGetLastError();
+  }
+  return cudaErrorInvalidValue;
+}
+
+template <typename Element>
+cudaError_t launch_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
+  switch (plan.variant) {
+    case ScanVariant::kReal4:
+      return launch_variant<ScanConfig<Element, false, 4, 1, 1>>(args, plan, blocks, stream);
+    case ScanVariant::kReal8:
+      return launch_variant<ScanConfig<Element, false, 8, 1, 1>>(args, plan, blocks, stream);
+    case ScanVariant::kReal16:
+      return launch_variant<ScanConfig<Element, false, 8, 2, 1>>(args, plan, blocks, stream);
+    case ScanVariant::kReal32:
+      return launch_variant<ScanConfig<Element, false, 8, 4, 1>>(args, plan, blocks, stream);
+    case ScanVariant::kReal64:
+      return launch_variant<ScanConfig<Element, false, 8, 8, 2>>(args, plan, blocks, stream);
+    case ScanVariant::kComplex16:
+      return launch_variant<ScanConfig<Element, true, 4, 4, 1>>(args, plan, blocks, stream);
+    case ScanVariant::kPairs16:
+      return launch_pairs<Element>(args, blocks, stream);
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace selective_scan
