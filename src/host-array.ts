@@ -1,4 +1,4 @@
-import type { DType } from './dtype.js';
+import { bytesOf, type DType } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
 
 /** A typed array of floating point values: Float32Array, and Float16Array where the runtime has it. */
@@ -44,7 +44,7 @@ const kinds: ReadonlySet<unknown> = new Set<Kind>(['Float32Array', 'Float16Array
 /** Reads a typed array's kind, length and memory; undefined if it is none of those that hold our dtypes. */
 export function viewHostArray(value: unknown): HostView | undefined {
   if (!ArrayBuffer.isView(value)) return undefined;
-  const kind = value instanceof DataView ? undefined : tagOf(value);
+  const kind = tagOf(value); // undefined for a DataView
   if (!kinds.has(kind)) return undefined;
   return { kind: kind as Kind, length: lengthOf(value), raw: rawView(value) };
 }
@@ -61,18 +61,23 @@ export function rawView(array: ArrayBufferView): RawView {
   return new Raw(bufferOf(array), byteOffsetOf(array), length);
 }
 
-/** A new typed array for results of the given dtype; 16-bit floats need the runtime's Float16Array. */
-export function newHostArray(dtype: DType, length: number): Float32Array | Int32Array | Float16ArrayLike {
+/** A new typed array for that many elements: bits of 16-bit floats, pairs of complex numbers. */
+export function newRawArray(dtype: DType, length: number): Float32Array | Uint16Array | Int32Array {
   try {
     if (dtype === 'int32') return new Int32Array(length);
-    if (dtype === 'float16') {
-      const { Float16Array } = globalThis as unknown as { Float16Array: new (length: number) => Float16ArrayLike };
-      return new Float16Array(length);
-    }
+    if (bytesOf[dtype] === 2) return new Uint16Array(length);
     return new Float32Array(dtype === 'complex64' ? 2 * length : length);
   } catch (cause) {
     throw new SelectiveScanError('ERR_OUT_OF_MEMORY', `Expected to allocate an array of ${length} ${dtype} values.`, {
       cause,
     });
   }
+}
+
+/** The same for a result that a caller gets: 16-bit floats are float16 in the runtime's Float16Array. */
+export function newFloatArray(dtype: DType, length: number): FloatArray {
+  const raw = newRawArray(dtype, length);
+  if (dtype !== 'float16') return raw as Float32Array;
+  const { Float16Array } = globalThis as unknown as { Float16Array: new (buffer: ArrayBufferLike) => Float16ArrayLike };
+  return new Float16Array(raw.buffer);
 }

@@ -2,7 +2,7 @@ import { type Axis, checkSize, describe, lengthError, sizeOf } from './check.js'
 import { type Device, readyDevice, resolveDevice } from './device.js';
 import { bytesOf, type DType, fromBFloat16, fromFloat16, isDType, toBFloat16, toFloat16 } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
-import { type HostArray, type HostView, rawView, viewHostArray } from './host-array.js';
+import { type HostArray, type HostView, newRawArray, rawView, viewHostArray } from './host-array.js';
 import { awaitNative, callNative, type NativeMemory } from './native.js';
 import { nextTurn } from './staging.js';
 
@@ -151,7 +151,7 @@ export class Tensor {
    */
   async toArray(): Promise<Float32Array | Int32Array> {
     const memory = memoryOf(this);
-    const raw = this.#newRaw();
+    const raw = newRawArray(this.#dtype, this.size);
     await awaitNative((native) => native.read(memory, rawView(raw)));
     if (!(raw instanceof Uint16Array)) return raw;
     const values = new Float32Array(raw.length);
@@ -166,7 +166,7 @@ export class Tensor {
   /** The same, blocking until the values are there. */
   toArraySync(): Float32Array | Int32Array {
     const memory = memoryOf(this);
-    const raw = this.#newRaw();
+    const raw = newRawArray(this.#dtype, this.size);
     callNative((native) => native.readSync(memory, rawView(raw)));
     if (!(raw instanceof Uint16Array)) return raw;
     const values = new Float32Array(raw.length);
@@ -184,17 +184,6 @@ export class Tensor {
 
   [Symbol.dispose](): void {
     this.dispose();
-  }
-
-  #newRaw(): Float32Array | Uint16Array | Int32Array {
-    const { size } = this;
-    try {
-      if (this.#dtype === 'int32') return new Int32Array(size);
-      if (bytesOf[this.#dtype] === 2) return new Uint16Array(size);
-      return new Float32Array(this.#dtype === 'complex64' ? 2 * size : size);
-    } catch (cause) {
-      throw new SelectiveScanError('ERR_OUT_OF_MEMORY', `Expected to allocate an array of ${size} values.`, { cause });
-    }
   }
 
   // For the rest of the package: what a tensor does not show its users.

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { selectiveScan, selectiveScanSync } from 'selective-scan';
-import { typedArrayOptions } from './support/call';
+import { selectiveScan, selectiveScanSync, type Tensor } from 'selective-scan';
+import { tensorOptions, typedArrayOptions } from './support/call';
 import { describeOnEachDevice } from './support/devices';
 import { expectFailure, rejectionOf } from './support/failures';
 import { randomCase } from './support/random-case';
@@ -19,6 +19,15 @@ describeOnEachDevice((device) => {
     const promise = await selectiveScan(options);
     expect(sameBytes(promise.out, sync.out)).toBe(true);
     expect(sameBytes(promise.lastState, sync.lastState)).toBe(true);
+  });
+
+  test('a call again, and the same as tensors, give the same bits', async () => {
+    const first = selectiveScanSync(small);
+    const again = selectiveScanSync(small);
+    const { out, lastState } = selectiveScanSync(tensorOptions(randomCase(), device).options);
+    expect(sameBytes(again.out, first.out) && sameBytes(again.lastState, first.lastState)).toBe(true);
+    expect(sameBytes(await (out as Tensor).toArray(), first.out)).toBe(true);
+    expect(sameBytes(await (lastState as Tensor).toArray(), first.lastState)).toBe(true);
   });
 
   test('small arrays are free to change as soon as the promise form has returned', async () => {

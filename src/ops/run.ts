@@ -1,7 +1,7 @@
 import { describe, sizeOf } from '../check.js';
 import { type Device, readyDevice } from '../device.js';
 import { SelectiveScanError } from '../errors.js';
-import { type FloatArray, type HostView, newHostArray, rawView } from '../host-array.js';
+import { type FloatArray, type HostView, newFloatArray, rawView } from '../host-array.js';
 import {
   awaitNative,
   type CancelFlag,
@@ -133,7 +133,7 @@ function makeOutputs<Name extends string>({ operands, outputs }: OpRun<Name>, de
 }
 
 function makeOutput({ axes, dtype }: Spec, device: Device, isTensor: boolean): Output {
-  if (!isTensor) return newHostArray(dtype, sizeOf(axes)) as FloatArray;
+  if (!isTensor) return newFloatArray(dtype, sizeOf(axes));
   return allocateTensor(
     device,
     axes.map(([, size]) => size),
