@@ -121,6 +121,7 @@ Status scan_in_chunks(CudaQueue* queue, const SelectiveScanParams& params, int64
   if (params.cu_seqlens != nullptr) {
     const PackedPieces pieces(params, steps);
     args.params.sequences = static_cast<int64_t>(pieces.starts.size()) - 1;
+    args.params.cu_seqlens = nullptr;  // of the whole sequences
     status = scratch.take_copy(pieces.starts.data(), pieces.starts.size(), &args.cu_seqlens);
     if (!status.ok()) return status;
     status = scratch.take_copy(pieces.first.data(), pieces.first.size(), &carries.first_pieces);

@@ -12,5 +12,7 @@ namespace selective_scan {
 // Enqueues `blocks` blocks from args.first_block on.
 template <typename Element>
 cudaError_t launch_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream);
+template <typename Element>
+cudaError_t launch_lane_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream);
 
 }  // namespace selective_scan

@@ -2,6 +2,9 @@
 #pragma once
 
 #include "../native/ops.h"
+#ifdef EXPERIMENT
+#include <cstdlib>
+#endif
 
 namespace selective_scan {
 
@@ -11,8 +14,27 @@ constexpr int kScanTile = 16;
 // Warps of the largest block.
 constexpr int kMostWarps = 4;
 
-// Real variants are named by the states of a channel that one pass holds; a larger dstate takes several passes a tile.
-enum class ScanVariant { kReal4, kReal8, kReal16, kReal32, kReal64, kComplex16 };
+// Warps of a block of the lane scan.
+constexpr int kLaneWarps = 4;
+
+// The lane scan's variants are named by the lanes that share a channel times the states of each. The others keep what
+// it does not: constant B or C, complex states, more states than 256. They too are named by the states of a channel
+// that one pass holds; a larger dstate takes several passes a tile.
+enum class ScanVariant {
+  kLane8,
+  kLane16,
+  kLanes2x8,
+  kLanes4x4,
+  kLanes8x2,
+  kLanes16x1,
+  kLanes2x16,
+  kLanes4x16,
+  kLanes8x16,
+  kLanes16x16,
+  kReal16,
+  kReal32,
+  kComplex16
+};
 
 struct ScanPlan {
   ScanVariant variant;
@@ -21,18 +43,46 @@ struct ScanPlan {
   int warps;          // a block
 };
 
+// Up to 16 states a channel, one lane or two can take a channel. Two cost an eighth more instructions and deal out
+// rows in finer portions: a scheduler of a multiprocessor gets whole warps, and the one with the most is the last.
+inline bool two_lanes_finish_first(int64_t rows) {
+  constexpr int64_t kSchedulers = 4 * 132;
+  const auto portions = [&](int64_t size) { return (rows + size * kSchedulers - 1) / (size * kSchedulers); };
+  return 9 * 16 * portions(16) < 8 * 32 * portions(32);
+}
+
+// The rows that are busy on average until the longest sequence is done.
+inline int64_t busy_rows(const SelectiveScanParams& params) {
+  if (params.cu_seqlens == nullptr) return params.sequences * params.dim;
+  int64_t longest = 1;
+  for (int64_t s = 0; s < params.sequences; ++s) {
+    const int64_t length = params.cu_seqlens[s + 1] - params.cu_seqlens[s];
+    longest = length > longest ? length : longest;
+  }
+  return params.seqlen * params.dim / longest;
+}
+
 inline ScanPlan plan_scan(const SelectiveScanParams& params) {
   const bool constant = !params.varying_b || !params.varying_c;
-  // Narrower blocks where each warp needs more shared memory, for twice the channels or for B and C of each channel: a
-  // block stays below 48 KB.
-  const int warps = constant ? 2 : 4;
+  if (!constant && !params.is_complex && params.dstate <= 256) {
+    if (params.dstate <= 8) return {ScanVariant::kLane8, 8, 32, kLaneWarps};
+    if (params.dstate <= 16) {
+#ifdef EXPERIMENT
+      if (getenv("VAR")) { const int v = atoi(getenv("VAR")); return ScanPlan{v == 1 ? ScanVariant::kLane16 : v == 2 ? ScanVariant::kLanes2x8 : v == 4 ? ScanVariant::kLanes4x4 : v == 8 ? ScanVariant::kLanes8x2 : ScanVariant::kLanes16x1, 16, 32 / v, kLaneWarps}; }
+#endif
+      if (two_lanes_finish_first(busy_rows(params))) return {ScanVariant::kLanes2x8, 16, 16, kLaneWarps};
+      return {ScanVariant::kLane16, 16, 32, kLaneWarps};
+    }
+    if (params.dstate <= 32) return {ScanVariant::kLanes2x16, 32, 16, kLaneWarps};
+    if (params.dstate <= 64) return {ScanVariant::kLanes4x16, 64, 8, kLaneWarps};
+    if (params.dstate <= 128) return {ScanVariant::kLanes8x16, 128, 4, kLaneWarps};
+    return {ScanVariant::kLanes16x16, 256, 2, kLaneWarps};
+  }
+  // Narrower blocks where each warp needs more shared memory, for B and C of each channel: a block stays below 48 KB.
+  const int warps = constant ? 2 : kMostWarps;
   if (params.is_complex) return {ScanVariant::kComplex16, 16, 8, warps};
-  if (params.dstate <= 4) return {ScanVariant::kReal4, 4, 32, 2};
-  if (params.dstate <= 8) return {ScanVariant::kReal8, 8, 32, 2};
   if (params.dstate <= 16) return {ScanVariant::kReal16, 16, 16, warps};
-  // The widest variant shares each read of B and C between two channels, so it wants them common to all channels.
-  if (params.dstate <= 32 || constant) return {ScanVariant::kReal32, 32, 8, warps};
-  return {ScanVariant::kReal64, 64, 8, warps};
+  return {ScanVariant::kReal32, 32, 8, warps};
 }
 
 inline int64_t scan_blocks(const SelectiveScanParams& params, const ScanPlan& plan) {
@@ -60,6 +110,9 @@ inline int64_t scan_chunk_steps(const SelectiveScanParams& params) {
     }
   }
   // The rows that are busy on average until the longest sequence is done.
+#ifdef EXPERIMENT
+  if (getenv("STEPS")) return atoi(getenv("STEPS"));
+#endif
   if (longest < 4 * kLeastSteps || total * params.dim / longest > kFewRows) return 0;
   const int64_t steps = (total * params.dim / kRowsThatFill / kUnit + 1) * kUnit;
   return steps < kLeastSteps ? kLeastSteps : steps;

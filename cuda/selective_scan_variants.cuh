@@ -17,20 +17,15 @@ cudaError_t launch_variant(const ScanArgs& args, const ScanPlan& plan, unsigned 
 template <typename Element>
 cudaError_t launch_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
   switch (plan.variant) {
-    case ScanVariant::kReal4:
-      return launch_variant<ScanConfig<Element, false, 4, 1, 1>>(args, plan, blocks, stream);
-    case ScanVariant::kReal8:
-      return launch_variant<ScanConfig<Element, false, 8, 1, 1>>(args, plan, blocks, stream);
     case ScanVariant::kReal16:
       return launch_variant<ScanConfig<Element, false, 8, 2, 1>>(args, plan, blocks, stream);
     case ScanVariant::kReal32:
       return launch_variant<ScanConfig<Element, false, 8, 4, 1>>(args, plan, blocks, stream);
-    case ScanVariant::kReal64:
-      return launch_variant<ScanConfig<Element, false, 8, 8, 2>>(args, plan, blocks, stream);
     case ScanVariant::kComplex16:
       return launch_variant<ScanConfig<Element, true, 4, 4, 1>>(args, plan, blocks, stream);
+    default:
+      return launch_lane_scan<Element>(args, plan, blocks, stream);
   }
-  return cudaErrorInvalidValue;
 }
 
 }  // namespace selective_scan

@@ -2,6 +2,9 @@
 set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_integers.cu
+  ${CMAKE_CURRENT_LIST_DIR}/lane_scan_bfloat16.cu
+  ${CMAKE_CURRENT_LIST_DIR}/lane_scan_float16.cu
+  ${CMAKE_CURRENT_LIST_DIR}/lane_scan_float32.cu
   ${CMAKE_CURRENT_LIST_DIR}/queue.cu
   ${CMAKE_CURRENT_LIST_DIR}/roofs.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cu

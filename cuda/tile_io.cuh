@@ -20,16 +20,16 @@ __device__ __forceinline__ unsigned fresh_thread() {
 
 template <int kBytes>
 __device__ __forceinline__ void copy_async(void* shared, const void* global) {
-  static_assert(kBytes == 8 || kBytes == 16, "an asynchronous copy of a chunk is one vector");
+  static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16, "an asynchronous copy is a word or a vector");
 #if __CUDA_ARCH__ >= 800
   const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
   if constexpr (kBytes == 16) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(global) : "memory");
   } else {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(address), "l"(global) : "memory");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(address), "l"(global), "n"(kBytes) : "memory");
   }
 #else
-  using Vector = std::conditional_t<kBytes == 16, uint4, uint2>;
+  using Vector = std::conditional_t<kBytes == 16, uint4, std::conditional_t<kBytes == 8, uint2, uint32_t>>;
   *static_cast<Vector*>(shared) = *static_cast<const Vector*>(global);
 #endif
 }

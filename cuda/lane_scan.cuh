@@ -1,0 +1,232 @@
+// The scan of many rows. A lane owns a channel, or a few lanes share one, with its states in registers, and walks time
+// in groups of steps:
+//   prepare   u, delta          -> dt, dt * u    each lane, its own steps of the group, side by side
+//   walk      dt, dt * u, B, C  -> y             every step, the lane's states
+//   finish    y, u, z           -> out           each lane, its own steps
+// Where lanes share a channel, they share out the first and last part and exchange dt, dt * u and y by shuffles. So no
+// value passes through shared memory but the inputs on their way in, which are on their way a tile ahead. Only B and C,
+// common to the channels of a block, need a barrier, once a tile.
+#pragma once
+
+#include "lane_scan_matrices.cuh"
+#include "lane_scan_rows.cuh"
+
+namespace selective_scan {
+
+// A vector of shared memory.
+template <int kCount>
+struct alignas(4 * kCount) Floats {
+  float values[kCount];
+};
+
+// The states of a lane: vectors of up to four, which the lanes of a channel take in turn.
+template <typename Config>
+struct LaneStates {
+  static constexpr int kVector = Config::kStates < 4 ? Config::kStates : 4;
+
+  float h[Config::kStates];
+  float rate[Config::kStates];  // log2(e) * A
+
+  static __device__ __forceinline__ int index(int s) {
+    return (s / kVector * Config::kLanes + fresh_thread() % Config::kLanes) * kVector + s % kVector;
+  }
+
+  // States and channels that do not exist keep rate 0 and value 0.
+  __device__ __forceinline__ void load(const float* A, const float* initial, int64_t dstate, bool exists) {
+#pragma unroll
+    for (int s = 0; s < Config::kStates; ++s) {
+      const bool there = exists && index(s) < dstate;
+      rate[s] = there ? kLog2E * A[index(s)] : 0.0f;
+      h[s] = there && initial != nullptr ? initial[index(s)] : 0.0f;
+    }
+  }
+
+  __device__ __forceinline__ void store(float* last, int64_t dstate) const {
+#pragma unroll
+    for (int s = 0; s < Config::kStates; ++s) {
+      if (index(s) < dstate) last[index(s)] = h[s];
+    }
+  }
+
+  // One step; returns this lane's part of the sum of C h.
+  __device__ __forceinline__ float step(float dt, float du, const float* B, const float* C) {
+    float sum = 0.0f;
+#pragma unroll
+    for (int s = 0; s < Config::kStates; s += kVector) {
+      const Floats<kVector> b = *reinterpret_cast<const Floats<kVector>*>(B + s * Config::kLanes);
+      const Floats<kVector> c = *reinterpret_cast<const Floats<kVector>*>(C + s * Config::kLanes);
+#pragma unroll
+      for (int j = 0; j < kVector; ++j) {
+        h[s + j] = fmaf(decay_of<typename Config::Element>(dt, rate[s + j]), h[s + j], du * b.values[j]);
+        sum = s + j == 0 ? c.values[j] * h[0] : fmaf(c.values[j], h[s + j], sum);
+      }
+    }
+    return sum;
+  }
+};
+
+// dt and dt * u of this lane's steps. Those that do not exist leave the states as they are.
+template <typename Config>
+__device__ __forceinline__ void prepare_steps(OwnSteps<Config>& own, float (&du)[Config::kOwn], float bias,
+                                              bool delta_softplus, int existing) {
+  constexpr int kOwn = Config::kOwn;
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) own.delta[i] += bias;
+  if (delta_softplus) softplus<kOwn, sizeof(typename Config::Element) == 4>(own.delta);
+  if (existing < kOwn) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      if (i >= existing) own.delta[i] = own.u[i] = 0.0f;
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) du[i] = own.delta[i] * own.u[i];
+}
+
+__device__ __forceinline__ float choose(bool first, float a, float b) { return first ? a : b; }
+
+// Sums each of kCount values over as many adjacent lanes; lane i ends up with the sum of value i, in values[0]. Each
+// round halves the values that a lane is left with.
+template <int kCount>
+__device__ __forceinline__ void sum_over_lanes(float (&values)[kCount], unsigned lane) {
+  if constexpr (kCount > 1) {
+    constexpr int kHalf = kCount / 2;
+    const bool upper = (lane & kHalf) != 0;
+    float kept[kHalf];
+#pragma unroll
+    for (int i = 0; i < kHalf; ++i) {
+      const float sent = choose(upper, values[i], values[i + kHalf]);
+      kept[i] = choose(upper, values[i + kHalf], values[i]) + __shfl_xor_sync(~0u, sent, kHalf);
+    }
+    sum_over_lanes(kept, lane);
+    values[0] = kept[0];
+  }
+}
+
+// y of this lane's steps of a group.
+template <typename Config>
+__device__ __forceinline__ void walk_group(LaneStates<Config>& states, const float (&dt)[Config::kOwn],
+                                           const float (&du)[Config::kOwn], const float* B, const float* C,
+                                           float (&y)[Config::kOwn]) {
+  constexpr int kOwn = Config::kOwn;
+  constexpr int kLanes = Config::kLanes;
+  const unsigned lane = fresh_thread() % kLanes;
+  // Sums that wait for each other take fewer shuffles, and registers that lanes with many states do not have.
+  constexpr bool kTogether = Config::kStates <= 4;
+  float sums[kTogether ? kOwn : 1][kLanes];
+  // Only several steps of a lane's own need to be told apart at compile time.
+  constexpr int kUnroll = kOwn == 1 && !kTogether ? 4 : Config::kGroup;
+#pragma unroll kUnroll
+  for (int t = 0; t < Config::kGroup; ++t) {
+    const float step_dt = kLanes == 1 ? dt[t % kOwn] : __shfl_sync(~0u, dt[t % kOwn], t / kOwn, kLanes);
+    const float step_du = kLanes == 1 ? du[t % kOwn] : __shfl_sync(~0u, du[t % kOwn], t / kOwn, kLanes);
+    float sum = states.step(step_dt, step_du, B + t * Config::kCapacity, C + t * Config::kCapacity);
+    if constexpr (kTogether) {
+      sums[t % kOwn][t / kOwn] = sum;
+    } else {
+#pragma unroll
+      for (int k = 1; k < kLanes; k *= 2) sum += __shfl_xor_sync(~0u, sum, k);
+      if (t < kOwn || lane == t / kOwn) y[t % kOwn] = sum;
+    }
+  }
+  if constexpr (kTogether) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      sum_over_lanes(sums[i], lane);
+      y[i] = sums[i][0];
+    }
+  }
+}
+
+template <typename Config>
+__device__ __forceinline__ void finish_steps(const OwnSteps<Config>& own, float D, bool gated, float (&y)[Config::kOwn]) {
+#pragma unroll
+  for (int i = 0; i < Config::kOwn; ++i) {
+    y[i] = fmaf(D, own.u[i], y[i]);
+    if (gated) y[i] *= silu<typename Config::Element>(own.z[i]);
+  }
+}
+
+template <typename Config>
+__global__ void __launch_bounds__(kLaneWarps * 32, Config::kMinBlocks)
+    lane_scan_kernel(const __grid_constant__ ScanArgs args) {
+  const SelectiveScanParams& p = args.params;
+  const int64_t group_channels = p.dim / p.groups;
+  const int64_t blocks = (group_channels + Config::kBlockChannels - 1) / Config::kBlockChannels;  // of a group
+  const int64_t block = args.first_block + blockIdx.x;
+  const int64_t piece = block / blocks / p.groups;
+  const int64_t group = block / blocks % p.groups;
+  const unsigned warp = threadIdx.x / 32;
+  const int64_t in_group = block % blocks * Config::kBlockChannels + warp * Config::kWarpChannels;
+  const int64_t first_channel = group * group_channels + in_group;
+  const int channels = clamp_count(group_channels - in_group, Config::kWarpChannels);
+  const PieceSpan span = span_of(args, piece);
+
+  __shared__ LaneRows<Config> warp_rows[kLaneWarps];
+  __shared__ LaneMatrices<Config> matrices;
+  if (threadIdx.x % 32 == 0) warp_rows[warp].place(p, span.batch, span.start, first_channel, channels);
+  if (threadIdx.x == 0) matrices.place(p, span.batch, span.start, group);
+  __syncthreads();
+  const LaneRows<Config>& rows = warp_rows[warp];
+  OwnPlace<Config> place(p, rows);
+  const int64_t channel = first_channel + place.channel();
+  const int64_t first_state = (piece * p.dim + channel) * p.dstate;
+  const auto* initial = static_cast<const float*>(p.initial_state);
+  LaneStates<Config> states;
+  states.load(static_cast<const float*>(p.A) + channel * p.dstate, initial == nullptr ? nullptr : initial + first_state,
+              p.dstate, place.exists());
+  const float D = p.D != nullptr && place.exists() ? p.D[channel] : 0.0f;
+  const float bias = p.delta_bias != nullptr && place.exists() ? p.delta_bias[channel] : 0.0f;
+
+  int steps = clamp_count(span.length, Config::kTile);
+  if (steps > 0) {
+    rows.fetch(p, 0, 0, steps);
+    matrices.fetch(p, 0, 0, steps);
+    commit_copies();
+    wait_for_copies();
+    matrices.widen(p, 0, 0, steps);
+    __syncthreads();
+  }
+  int turn = 0;
+#pragma unroll 1
+  for (int64_t start = 0; steps > 0;) {
+    const int64_t next = start + Config::kTile;
+    const int next_steps = clamp_count(span.length - next, Config::kTile);
+    if (next_steps > 0) {
+      rows.fetch(p, turn ^ 1, next, next_steps);
+      matrices.fetch(p, turn ^ 1, next, next_steps);
+      commit_copies();
+    }
+    const float* B = matrices.wide(turn, 0) + fresh_thread() % Config::kLanes * LaneStates<Config>::kVector;
+    const float* C = matrices.wide(turn, 1) + fresh_thread() % Config::kLanes * LaneStates<Config>::kVector;
+    const bool direct = place.direct(steps);
+#pragma unroll 1
+    for (int t = 0; t < steps; t += Config::kGroup) {
+      OwnSteps<Config> own;
+      float du[Config::kOwn];
+      float y[Config::kOwn];
+      place.read(p, rows, turn, start, t, own);
+      prepare_steps<Config>(own, du, bias, p.delta_softplus, steps - t - place.step());
+      walk_group<Config>(states, own.delta, du, B, C, y);
+      finish_steps<Config>(own, D, p.z != nullptr, y);
+      if (direct) {
+        place.store(p, y, t, steps);
+      } else {
+        place.leave(y, turn, t);
+      }
+      B += Config::kGroup * Config::kCapacity;
+      C += Config::kGroup * Config::kCapacity;
+    }
+    if (!direct) rows.flush(p, turn, start, steps);
+    turn ^= 1;
+    wait_for_copies();
+    if (next_steps > 0) matrices.widen(p, turn, next, next_steps);
+    __syncthreads();
+    start = next;
+    steps = next_steps;
+  }
+  auto* last = static_cast<float*>(p.last_state);
+  if (last != nullptr && place.exists()) states.store(last + first_state, p.dstate);
+}
+
+}  // namespace selective_scan

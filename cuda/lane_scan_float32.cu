@@ -1,0 +1,7 @@
+#include "lane_scan_variants.cuh"
+
+namespace selective_scan {
+
+template cudaError_t launch_lane_scan<float>(const ScanArgs&, const ScanPlan&, unsigned, cudaStream_t);
+
+}  // namespace selective_scan
