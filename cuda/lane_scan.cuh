@@ -28,7 +28,7 @@ struct LaneStates {
   float rate[Config::kStates];  // log2(e) * A
 
   static __device__ __forceinline__ int index(int s) {
-    return (s / kVector * Config::kLanes + fresh_thread() % Config::kLanes) * kVector + s % kVector;
+    return (s / kVector * Config::kLanes + Config::lane_of_channel()) * kVector + s % kVector;
   }
 
   // States and channels that do not exist keep rate 0 and value 0.
@@ -83,11 +83,24 @@ __device__ __forceinline__ void prepare_steps(OwnSteps<Config>& own, float (&du)
   for (int i = 0; i < kOwn; ++i) du[i] = own.delta[i] * own.u[i];
 }
 
+// The value of one of the lanes of a channel.
+template <typename Config>
+__device__ __forceinline__ float from_lane(float value, int lane) {
+  if constexpr (Config::kLanes == 1) return value;
+  // Not __shfl_sync: its groups are of adjacent lanes. Here bits of the own lane stay but for those of `lane`.
+  constexpr int kStay = 31 & ~((Config::kLanes - 1) * Config::kLaneUnit);
+  float other;
+  asm volatile("shfl.sync.idx.b32 %0, %1, %2, %3, 0xffffffff;"
+               : "=f"(other)
+               : "f"(value), "r"(lane * Config::kLaneUnit), "n"(kStay << 8 | 31));
+  return other;
+}
+
 __device__ __forceinline__ float choose(bool first, float a, float b) { return first ? a : b; }
 
-// Sums each of kCount values over as many adjacent lanes; lane i ends up with the sum of value i, in values[0]. Each
-// round halves the values that a lane is left with.
-template <int kCount>
+// Sums each of kCount values over as many lanes, kUnit apart; `lane` i of them ends up with the sum of value i, in
+// values[0]. Each round halves the values that a lane is left with.
+template <int kUnit, int kCount>
 __device__ __forceinline__ void sum_over_lanes(float (&values)[kCount], unsigned lane) {
   if constexpr (kCount > 1) {
     constexpr int kHalf = kCount / 2;
@@ -96,9 +109,9 @@ __device__ __forceinline__ void sum_over_lanes(float (&values)[kCount], unsigned
 #pragma unroll
     for (int i = 0; i < kHalf; ++i) {
       const float sent = choose(upper, values[i], values[i + kHalf]);
-      kept[i] = choose(upper, values[i + kHalf], values[i]) + __shfl_xor_sync(~0u, sent, kHalf);
+      kept[i] = choose(upper, values[i + kHalf], values[i]) + __shfl_xor_sync(~0u, sent, kHalf * kUnit);
     }
-    sum_over_lanes(kept, lane);
+    sum_over_lanes<kUnit>(kept, lane);
     values[0] = kept[0];
   }
 }
@@ -110,7 +123,7 @@ __device__ __forceinline__ void walk_group(LaneStates<Config>& states, const flo
                                            float (&y)[Config::kOwn]) {
   constexpr int kOwn = Config::kOwn;
   constexpr int kLanes = Config::kLanes;
-  const unsigned lane = fresh_thread() % kLanes;
+  const unsigned lane = Config::lane_of_channel();
   // Sums that wait for each other take fewer shuffles, and registers that lanes with many states do not have.
   constexpr bool kTogether = Config::kStates <= 4;
   float sums[kTogether ? kOwn : 1][kLanes];
@@ -118,21 +131,21 @@ __device__ __forceinline__ void walk_group(LaneStates<Config>& states, const flo
   constexpr int kUnroll = kOwn == 1 && !kTogether ? 4 : Config::kGroup;
 #pragma unroll kUnroll
   for (int t = 0; t < Config::kGroup; ++t) {
-    const float step_dt = kLanes == 1 ? dt[t % kOwn] : __shfl_sync(~0u, dt[t % kOwn], t / kOwn, kLanes);
-    const float step_du = kLanes == 1 ? du[t % kOwn] : __shfl_sync(~0u, du[t % kOwn], t / kOwn, kLanes);
+    const float step_dt = from_lane<Config>(dt[t % kOwn], t / kOwn);
+    const float step_du = from_lane<Config>(du[t % kOwn], t / kOwn);
     float sum = states.step(step_dt, step_du, B + t * Config::kCapacity, C + t * Config::kCapacity);
     if constexpr (kTogether) {
       sums[t % kOwn][t / kOwn] = sum;
     } else {
 #pragma unroll
-      for (int k = 1; k < kLanes; k *= 2) sum += __shfl_xor_sync(~0u, sum, k);
+      for (int k = 1; k < kLanes; k *= 2) sum += __shfl_xor_sync(~0u, sum, k * Config::kLaneUnit);
       if (t < kOwn || lane == t / kOwn) y[t % kOwn] = sum;
     }
   }
   if constexpr (kTogether) {
 #pragma unroll
     for (int i = 0; i < kOwn; ++i) {
-      sum_over_lanes(sums[i], lane);
+      sum_over_lanes<Config::kLaneUnit>(sums[i], lane);
       y[i] = sums[i][0];
     }
   }
@@ -169,7 +182,7 @@ __global__ void __launch_bounds__(kLaneWarps * 32, Config::kMinBlocks)
   __syncthreads();
   const LaneRows<Config>& rows = warp_rows[warp];
   OwnPlace<Config> place(p, rows);
-  const int64_t channel = first_channel + place.channel();
+  const int64_t channel = first_channel + Config::channel();
   const int64_t first_state = (piece * p.dim + channel) * p.dstate;
   const auto* initial = static_cast<const float*>(p.initial_state);
   LaneStates<Config> states;
@@ -197,8 +210,8 @@ __global__ void __launch_bounds__(kLaneWarps * 32, Config::kMinBlocks)
       matrices.fetch(p, turn ^ 1, next, next_steps);
       commit_copies();
     }
-    const float* B = matrices.wide(turn, 0) + fresh_thread() % Config::kLanes * LaneStates<Config>::kVector;
-    const float* C = matrices.wide(turn, 1) + fresh_thread() % Config::kLanes * LaneStates<Config>::kVector;
+    const float* B = matrices.wide(turn, 0) + Config::lane_of_channel() * LaneStates<Config>::kVector;
+    const float* C = matrices.wide(turn, 1) + Config::lane_of_channel() * LaneStates<Config>::kVector;
     const bool direct = place.direct(steps);
 #pragma unroll 1
     for (int t = 0; t < steps; t += Config::kGroup) {

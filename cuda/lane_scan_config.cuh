@@ -17,6 +17,17 @@ struct LaneConfig {
   static constexpr int kWarpChannels = 32 / lanes;   // channels a warp owns
   static constexpr int kBlockChannels = kLaneWarps * kWarpChannels;
 
+  // Adjacent lanes take different channels where lanes share one: a vector of B or C costs half as much when two
+  // neighbours read the same.
+  static constexpr int kLaneUnit = lanes == 1 ? 1 : 2;  // distance of the lanes of a channel
+
+  static __device__ __forceinline__ int lane_of_channel() { return fresh_thread() / kLaneUnit % kLanes; }
+  // Of the warp.
+  static __device__ __forceinline__ int channel() {
+    const int lane = fresh_thread() % 32;
+    return lane / (kLanes * kLaneUnit) * kLaneUnit + lane % kLaneUnit;
+  }
+
   static constexpr int kSize = sizeof(Element);
   static constexpr int kVector = 16 / kSize;         // elements of 16 bytes
   static constexpr int kTile = 4 * kVector;          // steps that are fetched together: 64 bytes of a row
@@ -60,21 +71,21 @@ struct Windows {
   int rows;
   int count;  // elements of a row
 
-  // Starts their copies to shared memory, in 16-byte pieces on 16-byte boundaries of device memory: a row then lies as
-  // many elements into its row of shared memory as it starts beyond a boundary.
-  template <typename Element, int kRow, int kRowBytes>
+  // Starts their copies to shared memory, in pieces on boundaries of a piece of device memory: a row then lies as many
+  // elements into its row of shared memory as it starts beyond a boundary.
+  template <typename Element, int kPieceBytes, int kRow, int kRowBytes>
   __device__ __forceinline__ void fetch(unsigned char* target, const Element* array, unsigned thread,
                                         unsigned threads) const {
-    constexpr int kVector = 16 / sizeof(Element);
+    constexpr int kVector = kPieceBytes / sizeof(Element);
     constexpr int kPieces = (kRow + kVector - 1) / kVector + 1;
 #pragma unroll 1
     for (unsigned piece = thread; piece < rows * kPieces; piece += threads) {
       const int64_t start = first + piece / kPieces * pitch;
       const int64_t from = (start & ~int64_t{kVector - 1}) + piece % kPieces * kVector;
       if (from >= start + count) continue;
-      unsigned char* const to = target + piece / kPieces * kRowBytes + piece % kPieces * 16;
+      unsigned char* const to = target + piece / kPieces * kRowBytes + piece % kPieces * kPieceBytes;
       if (from + kVector <= end) {
-        copy_async<16>(to, array + from);
+        copy_async<kPieceBytes>(to, array + from);
       } else {
         for (int i = 0; i < end - from; ++i) reinterpret_cast<Element*>(to)[i] = array[from + i];
       }

@@ -43,7 +43,7 @@ class LaneMatrices {
                              Config::kBdl ? steps : states};
 #pragma unroll 1
     for (int m = 0; m < 2; ++m) {
-      windows.fetch<Element, Config::kMatrixRow, Config::kMatrixRowBytes>(raw(turn, m), matrix(p, m), fresh_thread(),
+      windows.fetch<Element, 16, Config::kMatrixRow, Config::kMatrixRowBytes>(raw(turn, m), matrix(p, m), fresh_thread(),
                                                                           kThreads);
     }
   }

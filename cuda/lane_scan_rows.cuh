@@ -21,6 +21,7 @@ struct LaneRows {
   // Bytes of one copy to shared memory, and copies of a row.
   static constexpr int kCopy = Config::kRow * Config::kSize < 16 ? Config::kRow * Config::kSize : 16;
   static constexpr int kCopies = Config::kRow * Config::kSize / kCopy;
+  static constexpr int64_t kShift = kCopy / Config::kSize - 1;  // of an element, what lies beyond a boundary of a copy
 
   int64_t origin;  // of the warp's first channel and the piece's first step, in elements
   int64_t pitch;   // from one row to the next
@@ -34,7 +35,7 @@ struct LaneRows {
     channels = existing;
     pitch = Config::kBdl ? p.seqlen : p.dim;
     origin = Config::kBdl ? (batch * p.dim + channel) * p.seqlen + first : (batch * p.seqlen + first) * p.dim + channel;
-    aligned = ((origin | pitch) & (kCopy / Config::kSize - 1)) == 0;
+    aligned = ((origin | pitch) & kShift) == 0;
     return *this;
   }
 
@@ -69,8 +70,8 @@ struct LaneRows {
                              Config::kBdl ? steps : channels};
 #pragma unroll 1
     for (int array = 0; array < (z != nullptr ? 3 : 2); ++array) {
-      windows.fetch<Element, Config::kRow, Config::kRowBytes>(arrays + array * Config::kArrayBytes,
-                                                              array == 0 ? u : array == 1 ? delta : z, lane, 32);
+      windows.fetch<Element, kCopy, Config::kRow, Config::kRowBytes>(
+          arrays + array * Config::kArrayBytes, array == 0 ? u : array == 1 ? delta : z, lane, 32);
     }
   }
 
@@ -84,7 +85,7 @@ struct LaneRows {
       const int step = i % Config::kTile;
       const int64_t at = first(start) + row * pitch;
       const auto* source = reinterpret_cast<const Element*>(memory(turn) + row * Config::kRowBytes);
-      if (step < steps) out[at + step] = source[(at & (Config::kVector - 1)) + step];
+      if (step < steps) out[at + step] = source[(at & kShift) + step];
     }
   }
 
@@ -104,13 +105,13 @@ class OwnPlace {
 
  public:
   __device__ __forceinline__ OwnPlace(const SelectiveScanParams& p, const LaneRows<Config>& rows)
-      : aligned_(rows.aligned), exists_(channel() < rows.channels) {
-    const int64_t first = rows.origin + (Config::kBdl ? channel() * rows.pitch + step() : step() * rows.pitch + channel());
+      : aligned_(rows.aligned), exists_(Config::channel() < rows.channels) {
+    const int64_t first = rows.origin + (Config::kBdl ? Config::channel() * rows.pitch + step() : step() * rows.pitch + Config::channel());
     out_ = static_cast<Element*>(p.out) + first;
-    const int row = Config::kBdl ? channel() : step();
-    const int column = Config::kBdl ? step() : channel();
-    // 'bdl': tiles start as far from a 16-byte boundary as the row does.
-    const int shift = Config::kBdl && !aligned_ ? (first - step()) & (Config::kVector - 1) : 0;
+    const int row = Config::kBdl ? Config::channel() : step();
+    const int column = Config::kBdl ? step() : Config::channel();
+    // 'bdl': a row's tiles all start as far beyond a boundary as the row does.
+    const int shift = Config::kBdl && !aligned_ ? (first - step()) & LaneRows<Config>::kShift : 0;
     at_ = static_cast<int>(LaneRows<Config>::memory(0) - block_memory()) + row * Config::kRowBytes +
           (shift + column) * Config::kSize;
   }
@@ -129,14 +130,12 @@ class OwnPlace {
         return;
       }
     }
-#pragma unroll
-    for (int i = 0; i < kOwn; ++i) {
-      int shift = 0;  // 'bdl': in at_
-      if (!Config::kBdl && !aligned_) shift = (rows.first(start) + (t + step() + i) * rows.pitch) & (Config::kVector - 1);
-      const unsigned char* element = from + i * (Config::kBdl ? Config::kSize : Config::kRowBytes) + shift * Config::kSize;
-      own.u[i] = value(element);
-      own.delta[i] = value(element + Config::kArrayBytes);
-      if (p.z != nullptr) own.z[i] = value(element + 2 * Config::kArrayBytes);
+    if (Config::kBdl || aligned_) {
+      read_elements(p, from, [](int) { return 0; }, own);  // 'bdl': the shift is in at_
+    } else {
+      const int64_t first = rows.first(start) + (t + step()) * rows.pitch;
+      const auto shift = [&](int i) { return static_cast<int>((first + i * rows.pitch) & LaneRows<Config>::kShift); };
+      read_elements(p, from, shift, own);
     }
   }
 
@@ -152,9 +151,11 @@ class OwnPlace {
 #pragma unroll
         for (int i = 0; i < kOwn; i += kVector) store_vector(out_ + i, values + i);
       } else {
+        Element* target = out_;
 #pragma unroll
         for (int i = 0; i < kOwn; ++i) {
-          if (t + step() + i < steps) out_[i * p.dim] = narrow<Element>(values[i]);
+          if (t + step() + i < steps) *target = narrow<Element>(values[i]);
+          target += p.dim;
         }
       }
     }
@@ -169,10 +170,8 @@ class OwnPlace {
     out_ += Config::kGroup;
   }
 
-  // Of the warp.
-  static __device__ __forceinline__ int channel() { return fresh_thread() % 32 / Config::kLanes; }
   // Of a group, the first of this lane.
-  static __device__ __forceinline__ int step() { return fresh_thread() % Config::kLanes * kOwn; }
+  static __device__ __forceinline__ int step() { return Config::lane_of_channel() * kOwn; }
 
  private:
   __device__ __forceinline__ int at(int turn, int t) const {
@@ -181,6 +180,19 @@ class OwnPlace {
 
   static __device__ __forceinline__ float value(const unsigned char* from) {
     return static_cast<float>(*reinterpret_cast<const Element*>(from));
+  }
+
+  template <typename Shift>
+  static __device__ __forceinline__ void read_elements(const SelectiveScanParams& p, const unsigned char* from,
+                                                       Shift shift, OwnSteps<Config>& own) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      const unsigned char* element =
+          from + i * (Config::kBdl ? Config::kSize : Config::kRowBytes) + shift(i) * Config::kSize;
+      own.u[i] = value(element);
+      own.delta[i] = value(element + Config::kArrayBytes);
+      if (p.z != nullptr) own.z[i] = value(element + 2 * Config::kArrayBytes);
+    }
   }
 
   static __device__ __forceinline__ void read_vectors(const unsigned char* from, float (&values)[kOwn]) {

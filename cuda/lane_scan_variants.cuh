@@ -41,10 +41,6 @@ cudaError_t launch_layout(const ScanArgs& args, const ScanPlan& plan, unsigned b
       return launch_lanes<LaneConfig<Element, layout, 8, 2>>(args, plan, blocks, stream);
     case ScanVariant::kLanes4x4:
       return launch_lanes<LaneConfig<Element, layout, 4, 4>>(args, plan, blocks, stream);
-    case ScanVariant::kLanes8x2:
-      return launch_lanes<LaneConfig<Element, layout, 2, 8>>(args, plan, blocks, stream);
-    case ScanVariant::kLanes16x1:
-      return launch_lanes<LaneConfig<Element, layout, 1, 16>>(args, plan, blocks, stream);
     case ScanVariant::kLanes2x16:
       return launch_lanes<LaneConfig<Element, layout, 16, 2>>(args, plan, blocks, stream);
     case ScanVariant::kLanes4x16:

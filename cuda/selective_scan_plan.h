@@ -2,9 +2,6 @@
 #pragma once
 
 #include "../native/ops.h"
-#ifdef EXPERIMENT
-#include <cstdlib>
-#endif
 
 namespace selective_scan {
 
@@ -25,8 +22,6 @@ enum class ScanVariant {
   kLane16,
   kLanes2x8,
   kLanes4x4,
-  kLanes8x2,
-  kLanes16x1,
   kLanes2x16,
   kLanes4x16,
   kLanes8x16,
@@ -67,9 +62,6 @@ inline ScanPlan plan_scan(const SelectiveScanParams& params) {
   if (!constant && !params.is_complex && params.dstate <= 256) {
     if (params.dstate <= 8) return {ScanVariant::kLane8, 8, 32, kLaneWarps};
     if (params.dstate <= 16) {
-#ifdef EXPERIMENT
-      if (getenv("VAR")) { const int v = atoi(getenv("VAR")); return ScanPlan{v == 1 ? ScanVariant::kLane16 : v == 2 ? ScanVariant::kLanes2x8 : v == 4 ? ScanVariant::kLanes4x4 : v == 8 ? ScanVariant::kLanes8x2 : ScanVariant::kLanes16x1, 16, 32 / v, kLaneWarps}; }
-#endif
       if (two_lanes_finish_first(busy_rows(params))) return {ScanVariant::kLanes2x8, 16, 16, kLaneWarps};
       return {ScanVariant::kLane16, 16, 32, kLaneWarps};
     }
@@ -110,9 +102,6 @@ inline int64_t scan_chunk_steps(const SelectiveScanParams& params) {
     }
   }
   // The rows that are busy on average until the longest sequence is done.
-#ifdef EXPERIMENT
-  if (getenv("STEPS")) return atoi(getenv("STEPS"));
-#endif
   if (longest < 4 * kLeastSteps || total * params.dim / longest > kFewRows) return 0;
   const int64_t steps = (total * params.dim / kRowsThatFill / kUnit + 1) * kUnit;
   return steps < kLeastSteps ? kLeastSteps : steps;
