@@ -1,16 +1,19 @@
-// A queue is a stream of one device with a memory pool of its own.
+// A queue is a stream of one device with memory of its own.
 #pragma once
 
 #include <cuda_runtime.h>
 
+#include <memory>
+
 #include "../native/ops.h"
+#include "caching_pool.cuh"
 
 namespace selective_scan {
 
 struct CudaQueue {
   int device = 0;
   cudaStream_t stream = nullptr;
-  cudaMemPool_t pool = nullptr;  // null where the device has no memory pools
+  std::unique_ptr<CachingPool> memory;
 };
 
 Status open_queue(int device, void** queue);

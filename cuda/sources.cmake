@@ -1,6 +1,7 @@
 # The CUDA backend's sources. Each element type of the scan is a file of its own, so that they compile side by side.
 set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cu
+  ${CMAKE_CURRENT_LIST_DIR}/caching_pool.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_integers.cu
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_bfloat16.cu
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_float16.cu

@@ -1,5 +1,6 @@
 #include "status.cuh"
 
+#include <atomic>
 #include <map>
 #include <mutex>
 
@@ -7,6 +8,9 @@ namespace selective_scan {
 namespace {
 
 std::mutex lost_mutex;
+
+// Whether any device was: every call asks, and nearly always this answers.
+std::atomic<bool> any_lost{false};
 
 // What happened first to each device that was lost.
 std::map<int, std::string>& lost_devices() {
@@ -45,7 +49,7 @@ Status lost(int device, const std::string& cause) {
 }  // namespace
 
 Status enter_device(int device) {
-  {
+  if (any_lost.load(std::memory_order_acquire)) {
     const std::lock_guard<std::mutex> lock(lost_mutex);
     const auto found = lost_devices().find(device);
     if (found != lost_devices().end()) return lost(device, found->second);
@@ -60,6 +64,7 @@ Status check(int device, cudaError_t error, const char* action) {
   cudaGetLastError();
   if (is_sticky(error)) {
     const std::lock_guard<std::mutex> lock(lost_mutex);
+    any_lost.store(true, std::memory_order_release);
     return lost(device, lost_devices().emplace(device, cause).first->second);
   }
   const std::string where = "On cuda:" + std::to_string(device) + " " + cause + ".";

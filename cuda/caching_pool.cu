@@ -1,0 +1,215 @@
+#include "caching_pool.cuh"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "status.cuh"
+
+namespace selective_scan {
+namespace {
+
+// A block this many classes larger than a call needs serves it too: a quarter more.
+constexpr int kLargerClasses = kClassesPerDoubling / 4;
+
+// Of a block that is not kept when it is released.
+constexpr int kNoClass = 0;
+
+// A part of the device's memory, so that sizes which never come again do not crowd out those that do.
+constexpr size_t kMostKeptPart = 8;
+
+// Tools that watch each allocation (compute-sanitizer) see more where none is used twice and none is rounded up.
+bool is_switched_off() {
+  const char* setting = std::getenv("SELECTIVE_SCAN_MEMORY_CACHE");
+  return setting != nullptr && std::strcmp(setting, "0") == 0;
+}
+
+// All pools of the process: what one keeps may be what another lacks.
+std::mutex pools_mutex;
+std::vector<CachingPool*>& pools() {
+  static std::vector<CachingPool*> all;
+  return all;
+}
+
+}  // namespace
+
+Status CachingPool::open(int device, cudaStream_t stream, std::unique_ptr<CachingPool>* pool) {
+  std::unique_ptr<CachingPool> opened(new CachingPool(device, stream));
+  int has_pools = 0;
+  Status status = check(device, cudaDeviceGetAttribute(&has_pools, cudaDevAttrMemoryPoolsSupported, device),
+                        "asking for memory pools");
+  if (status.ok() && has_pools) {
+    cudaMemPoolProps properties = {};
+    properties.allocType = cudaMemAllocationTypePinned;
+    properties.location.type = cudaMemLocationTypeDevice;
+    properties.location.id = device;
+    status = check(device, cudaMemPoolCreate(&opened->driver_pool_, &properties), "creating a memory pool");
+    // By default a pool gives its memory back at every synchronisation, which makes the next allocation slow.
+    uint64_t threshold = UINT64_MAX;
+    if (status.ok()) {
+      status = check(device, cudaMemPoolSetAttribute(opened->driver_pool_, cudaMemPoolAttrReleaseThreshold, &threshold),
+                     "setting up a memory pool");
+    }
+  }
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  if (status.ok()) status = check(device, cudaMemGetInfo(&free_bytes, &total_bytes), "asking for the device's memory");
+  if (!status.ok()) return status;
+  opened->most_kept_ = is_switched_off() ? 0 : total_bytes / kMostKeptPart;
+  const std::lock_guard<std::mutex> lock(pools_mutex);
+  pools().push_back(opened.get());
+  *pool = std::move(opened);
+  return {};
+}
+
+void CachingPool::empty_all(int device) {
+  const std::lock_guard<std::mutex> lock(pools_mutex);
+  for (CachingPool* pool : pools()) {
+    if (pool->device_ == device) pool->empty();
+  }
+}
+
+CachingPool::CachingPool(int device, cudaStream_t stream) : device_(device), stream_(stream) {}
+
+CachingPool::~CachingPool() {
+  {
+    const std::lock_guard<std::mutex> lock(pools_mutex);
+    pools().erase(std::remove(pools().begin(), pools().end(), this), pools().end());
+  }
+  empty();
+  if (driver_pool_ != nullptr) cudaMemPoolDestroy(driver_pool_);
+  cudaGetLastError();
+}
+
+Status CachingPool::allocate(size_t bytes, void** memory) {
+  const bool keeps = most_kept_ > 0;
+  const int size_class = keeps ? size_class_of(bytes) : kNoClass;
+  if (keeps && take_kept(size_class, memory)) return {};
+  Status status = enter_device(device_);
+  if (!status.ok()) return status;
+  // An empty allocation is a valid one, with an address of its own.
+  bytes = std::max<size_t>(bytes, 1);
+  const size_t rounded = keeps ? bytes_of_class(size_class) : bytes;
+  cudaError_t error = obtain(rounded, memory);
+  if (error == cudaSuccess) return hand_out(*memory, rounded, size_class);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    empty_all(device_);
+    // Not rounded up, since this much may still be there.
+    error = obtain(bytes, memory);
+    if (error == cudaSuccess) return hand_out(*memory, bytes, kNoClass);
+  }
+  if (error != cudaErrorMemoryAllocation) return check(device_, error, "allocating memory");
+  cudaGetLastError();
+  return out_of_memory(bytes);
+}
+
+void CachingPool::release(void* memory) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = blocks_.find(memory);
+  Block& block = found->second;
+  use_.used -= block.bytes;
+  if (block.size_class == kNoClass) {
+    blocks_.erase(found);
+    give_back(memory);
+    return;
+  }
+  block.next = kept_[block.size_class];
+  kept_[block.size_class] = &block;
+  use_.cached += block.bytes;
+  give_back_until(most_kept_);
+}
+
+void CachingPool::empty() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    give_back_until(0);
+  }
+  cudaStreamSynchronize(stream_);
+  if (driver_pool_ != nullptr) cudaMemPoolTrimTo(driver_pool_, 0);
+}
+
+MemoryUse CachingPool::use() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return use_;
+}
+
+bool CachingPool::take_kept(int size_class, void** memory) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (int larger = 0; larger <= kLargerClasses; ++larger) {
+    Block*& first = kept_[size_class + larger];
+    if (first == nullptr) continue;
+    Block& block = *first;
+    first = block.next;
+    use_.cached -= block.bytes;
+    count_as_used(block.bytes);
+    *memory = block.memory;
+    return true;
+  }
+  return false;
+}
+
+Status CachingPool::hand_out(void* memory, size_t bytes, int size_class) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  try {
+    blocks_.emplace(memory, Block{memory, bytes, size_class, nullptr});
+  } catch (const std::bad_alloc&) {
+    give_back(memory);
+    return {Code::kOutOfMemory, "Out of host memory."};
+  }
+  count_as_used(bytes);
+  return {};
+}
+
+void CachingPool::count_as_used(size_t bytes) {
+  use_.used += bytes;
+  use_.peak = std::max(use_.peak, use_.used);
+}
+
+Status CachingPool::out_of_memory(size_t bytes) const {
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  const Status status = check(device_, cudaMemGetInfo(&free_bytes, &total_bytes), "asking for free memory");
+  if (!status.ok()) return status;
+  const MemoryUse now = use();
+  return {Code::kOutOfMemory, "Expected to allocate " + std::to_string(bytes) + " bytes on cuda:" +
+                                  std::to_string(device_) + " but " + std::to_string(free_bytes) + " of " +
+                                  std::to_string(total_bytes) + " are free; this thread's tensors and calls hold " +
+                                  std::to_string(now.used) + ", at most " + std::to_string(now.peak) + " so far."};
+}
+
+// The largest first: they are the fewest, and the driver's pool cuts them to any size.
+void CachingPool::give_back_until(size_t most) {
+  for (int size_class = kSizeClasses - 1; use_.cached > most; --size_class) {
+    while (kept_[size_class] != nullptr && use_.cached > most) {
+      Block& block = *kept_[size_class];
+      kept_[size_class] = block.next;
+      use_.cached -= block.bytes;
+      void* const memory = block.memory;
+      blocks_.erase(memory);
+      give_back(memory);
+    }
+  }
+}
+
+cudaError_t CachingPool::obtain(size_t bytes, void** memory) const {
+  if (driver_pool_ != nullptr) return cudaMallocFromPoolAsync(memory, bytes, driver_pool_, stream_);
+  return cudaMalloc(memory, bytes);
+}
+
+void CachingPool::give_back(void* memory) const {
+  // On a lost device there is nothing left to free.
+  if (!enter_device(device_).ok()) return;
+  if (driver_pool_ != nullptr) {
+    check(device_, cudaFreeAsync(memory, stream_), "releasing memory");
+    return;
+  }
+  check(device_, cudaStreamSynchronize(stream_), "running the work that uses memory");
+  check(device_, cudaFree(memory), "releasing memory");
+}
+
+}  // namespace selective_scan
