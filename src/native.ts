@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { type ErrorCode, SelectiveScanError } from './errors.js';
 import type { RawView } from './host-array.js';
 
-/** A handle of native memory on one device. */
-export type NativeMemory = { readonly __brand: 'NativeMemory' };
+/** The number of a piece of memory on one device. Whoever is given it releases it. */
+export type NativeMemory = number & { readonly __brand: 'NativeMemory' };
 
 /** A flag that stops a submitted call early. */
 export type CancelFlag = { readonly __brand: 'CancelFlag' };

@@ -9,6 +9,9 @@ import { nextTurn } from './staging.js';
 /** Tensors are made by Tensor.from and by ops; only this module can call the constructor. */
 const key = Symbol('Tensor');
 
+/** Releases the memory of tensors that nobody holds any more. */
+const forgotten = new FinalizationRegistry<NativeMemory>((memory) => callNative((native) => native.release(memory)));
+
 /** What a typed array may be read as; the first is meant where no dtype is given. */
 const dtypesOf: Readonly<Record<HostView['kind'], readonly DType[]>> = {
   Float32Array: ['float32', 'float16', 'bfloat16', 'complex64'],
@@ -43,6 +46,7 @@ export class Tensor {
     this.#dims = Object.freeze([...dims]);
     this.#dtype = dtype;
     this.#device = device;
+    forgotten.register(this, memory, this);
   }
 
   /**
@@ -179,7 +183,9 @@ export class Tensor {
     const memory = this.#memory;
     this.#memory = undefined;
     this.#data = undefined;
-    if (memory !== undefined) callNative((native) => native.release(memory));
+    if (memory === undefined) return;
+    forgotten.unregister(this);
+    callNative((native) => native.release(memory));
   }
 
   [Symbol.dispose](): void {

@@ -15,7 +15,7 @@ namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
-  Memory::define(env, exports);
+  define_memory(env, exports);
   define_devices(env, exports);
   exports.Set("makeCancelFlag", Napi::Function::New(env, guarded<make_cancel_flag>));
   exports.Set("raiseCancelFlag", Napi::Function::New(env, guarded<raise_cancel_flag>));

@@ -8,7 +8,6 @@
 
 #include "environment.h"
 #include "errors.h"
-#include "memory.h"
 
 namespace selective_scan {
 
@@ -101,7 +100,7 @@ Operand operand_of(const Napi::Value& value, const ArraySpec& spec) {
     operand.host = view.data != nullptr ? view.data : &empty;
     found = view.size;
   } else {
-    operand.storage = Memory::storage_of(value);
+    operand.storage = Environment::of(value.Env()).memories.at(value);
     found = operand.storage->bytes();
   }
   if (found != spec.bytes) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../runtime/queue.h"
+#include "memory.h"
 
 namespace selective_scan {
 
@@ -29,7 +30,7 @@ class Environment {
   // process stays alive, and the values in `keep` too, until it has been.
   Napi::Promise promise(const std::vector<Napi::Object>& keep, Done* settle);
 
-  Napi::FunctionReference memory_class;
+  Memories memories;
 
  private:
   struct Pending;

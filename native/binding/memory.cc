@@ -11,15 +11,17 @@ namespace selective_scan {
 
 namespace {
 
-constexpr napi_type_tag kMemory = {0x2d9f8a7c51e04b36, 0xb1c7e6035f4a9d82};
-
-// Tells the collector what hangs on a small handle. It collects for every 64 MB more, which suits host memory; of a
+// Tells the collector what hangs on a small object. It collects for every 64 MB more, which suits host memory; of a
 // GPU's it hears a 64th, since a collection for every result would cost more than the kernel that makes it.
-// The plain call, because a finalizer must not throw and an environment that is going away refuses.
+// The plain call, because an environment that is going away refuses, and that is no error.
 void report_memory(napi_env env, const Storage& storage, int sign) {
   const auto bytes = static_cast<int64_t>(storage.bytes());
   int64_t total = 0;
   napi_adjust_external_memory(env, sign * (storage.queue().device() == kCpuDevice ? bytes : bytes / 64), &total);
+}
+
+const std::shared_ptr<Storage>& storage_of(const Napi::Value& value) {
+  return Environment::of(value.Env()).memories.at(value);
 }
 
 // Reads a whole storage into a array of its size.
@@ -27,7 +29,7 @@ struct Reading {
   std::shared_ptr<Storage> storage;
   Bytes target;
 
-  explicit Reading(const Napi::CallbackInfo& info) : storage(Memory::storage_of(info[0])), target(bytes_of(info[1])) {
+  explicit Reading(const Napi::CallbackInfo& info) : storage(storage_of(info[0])), target(bytes_of(info[1])) {
     if (target.size != storage->bytes()) {
       throw to_error(info.Env(), {Code::kShape, "Expected an array of the memory's size."});
     }
@@ -40,69 +42,23 @@ struct Reading {
   }
 };
 
-}  // namespace
-
-void Memory::define(Napi::Env env, Napi::Object exports) {
-  const Napi::Function constructor = DefineClass(env, "NativeMemory", {});
-  Environment::of(env).memory_class = Napi::Persistent(constructor);
-  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
-    exports.Set(name, Napi::Function::New(env, function, name));
-  };
-  add("allocate", guarded<&Memory::allocate>);
-  add("release", guarded<&Memory::release>);
-  add("write", guarded<&Memory::write>);
-  add("read", guarded<&Memory::read>);
-  add("readSync", guarded<&Memory::read_sync>);
-  add("copy", guarded<&Memory::copy>);
-  add("copySync", guarded<&Memory::copy_sync>);
-  add("view", guarded<&Memory::view>);
-}
-
-Memory::Memory(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Memory>(info) {
-  if (!info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "Memory is made by allocate.");
-  storage_ = *info[0].As<Napi::External<std::shared_ptr<Storage>>>().Data();
-  info.This().As<Napi::Object>().TypeTag(&kMemory);
-  report_memory(info.Env(), *storage_, 1);
-}
-
-Memory::~Memory() { let_go(Env()); }
-
-void Memory::let_go(Napi::Env env) {
-  if (!storage_) return;
-  report_memory(env, *storage_, -1);
-  storage_ = nullptr;
-}
-
-Memory* Memory::unwrap(const Napi::Value& value) {
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kMemory)) {
-    throw Napi::TypeError::New(value.Env(), "Expected a memory handle.");
-  }
-  return Unwrap(value.As<Napi::Object>());
-}
-
-const std::shared_ptr<Storage>& Memory::storage_of(const Napi::Value& value) {
-  const Memory* memory = unwrap(value);
-  if (!memory->storage_) throw Napi::TypeError::New(value.Env(), "Expected memory that has not been released.");
-  return memory->storage_;
-}
-
 // allocate(device, bytes): NativeMemory
-Napi::Value Memory::allocate(const Napi::CallbackInfo& info) {
+Napi::Value allocate(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   std::shared_ptr<Storage> storage;
   check(info.Env(),
         Storage::allocate(environment.queue(device_of(info[0])), static_cast<size_t>(size_of(info[1])), &storage));
-  return environment.memory_class.New({Napi::External<std::shared_ptr<Storage>>::New(info.Env(), &storage)});
+  return environment.memories.add(info.Env(), std::move(storage));
 }
 
 // release(memory): void
-Napi::Value Memory::release(const Napi::CallbackInfo& info) {
-  unwrap(info[0])->let_go(info.Env());
+Napi::Value release(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).memories.remove(info[0]);
   return info.Env().Undefined();
 }
 
 // write(memory, offset, bytes): void; returns when bytes may be reused
-Napi::Value Memory::write(const Napi::CallbackInfo& info) {
+Napi::Value write(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Storage>& storage = storage_of(info[0]);
   const auto offset = static_cast<size_t>(size_of(info[1]));
   const Bytes source = bytes_of(info[2]);
@@ -118,7 +74,7 @@ Napi::Value Memory::write(const Napi::CallbackInfo& info) {
 }
 
 // read(memory, into): Promise<void>
-Napi::Value Memory::read(const Napi::CallbackInfo& info) {
+Napi::Value read(const Napi::CallbackInfo& info) {
   const Reading reading(info);
   Done settle;
   const Napi::Promise promise = Environment::of(info.Env()).promise({info[1].As<Napi::Object>()}, &settle);
@@ -127,14 +83,14 @@ Napi::Value Memory::read(const Napi::CallbackInfo& info) {
 }
 
 // readSync(memory, into): void
-Napi::Value Memory::read_sync(const Napi::CallbackInfo& info) {
+Napi::Value read_sync(const Napi::CallbackInfo& info) {
   const Reading reading(info);
   check(info.Env(), reading.storage->queue().run([&](const Call&) { return reading.run(); }));
   return info.Env().Undefined();
 }
 
 // copy(source, target): Promise<void>
-Napi::Value Memory::copy(const Napi::CallbackInfo& info) {
+Napi::Value copy(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Storage> source = storage_of(info[0]);
   const std::shared_ptr<Storage> target = storage_of(info[1]);
   Done settle;
@@ -145,7 +101,7 @@ Napi::Value Memory::copy(const Napi::CallbackInfo& info) {
 }
 
 // copySync(source, target): void
-Napi::Value Memory::copy_sync(const Napi::CallbackInfo& info) {
+Napi::Value copy_sync(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Storage>& source = storage_of(info[0]);
   const std::shared_ptr<Storage>& target = storage_of(info[1]);
   check(info.Env(), transfer_queue(*source, *target).run([&](const Call&) { return transfer(*source, *target); }));
@@ -153,7 +109,7 @@ Napi::Value Memory::copy_sync(const Napi::CallbackInfo& info) {
 }
 
 // view(memory): ArrayBuffer over the memory of a CPU, which it keeps alive
-Napi::Value Memory::view(const Napi::CallbackInfo& info) {
+Napi::Value view(const Napi::CallbackInfo& info) {
   const std::shared_ptr<Storage>& storage = storage_of(info[0]);
   if (storage->queue().device() != kCpuDevice) {
     throw to_error(info.Env(), {Code::kDevice, "Expected memory of the CPU."});
@@ -169,6 +125,36 @@ Napi::Value Memory::view(const Napi::CallbackInfo& info) {
     throw to_error(info.Env(), {Code::kUnsupported, "This runtime allows no views of native memory; use toArray()."});
   }
   return {info.Env(), buffer};
+}
+
+}  // namespace
+
+Napi::Value Memories::add(Napi::Env env, std::shared_ptr<Storage> storage) {
+  const auto added = storages_.emplace(++last_, std::move(storage)).first;
+  report_memory(env, *added->second, 1);
+  return Napi::Number::New(env, static_cast<double>(last_));
+}
+
+const std::shared_ptr<Storage>& Memories::at(const Napi::Value& value) const {
+  const auto found = storages_.find(size_of(value));
+  if (found == storages_.end()) throw Napi::TypeError::New(value.Env(), "Expected memory that has not been released.");
+  return found->second;
+}
+
+void Memories::remove(const Napi::Value& value) {
+  report_memory(value.Env(), *at(value), -1);
+  storages_.erase(size_of(value));
+}
+
+void define_memory(Napi::Env env, Napi::Object exports) {
+  exports.Set("allocate", Napi::Function::New(env, guarded<allocate>));
+  exports.Set("release", Napi::Function::New(env, guarded<release>));
+  exports.Set("write", Napi::Function::New(env, guarded<write>));
+  exports.Set("read", Napi::Function::New(env, guarded<read>));
+  exports.Set("readSync", Napi::Function::New(env, guarded<read_sync>));
+  exports.Set("copy", Napi::Function::New(env, guarded<copy>));
+  exports.Set("copySync", Napi::Function::New(env, guarded<copy_sync>));
+  exports.Set("view", Napi::Function::New(env, guarded<view>));
 }
 
 }  // namespace selective_scan

@@ -1,38 +1,32 @@
-// The JavaScript handle of a Storage. It may be released at any time; work in flight holds the storage itself.
+// The memory that JavaScript holds, by numbers: an object for each would cost a small call more than its kernel. What
+// is in flight holds the storage itself.
 #pragma once
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
+#include <unordered_map>
 
 #include "../runtime/storage.h"
 
 namespace selective_scan {
 
-class Memory : public Napi::ObjectWrap<Memory> {
+// One environment's. A number is never given twice, so that one which has been released stays an error.
+class Memories {
  public:
-  static void define(Napi::Env env, Napi::Object exports);
+  Napi::Value add(Napi::Env env, std::shared_ptr<Storage> storage);
 
-  explicit Memory(const Napi::CallbackInfo& info);
-  ~Memory() override;
+  // The storage behind a number; throws if there is none.
+  const std::shared_ptr<Storage>& at(const Napi::Value& value) const;
 
-  // The storage behind a handle; throws if the value is not one or has been released.
-  static const std::shared_ptr<Storage>& storage_of(const Napi::Value& value);
+  void remove(const Napi::Value& value);
 
  private:
-  static Memory* unwrap(const Napi::Value& value);
-  static Napi::Value allocate(const Napi::CallbackInfo& info);
-  static Napi::Value release(const Napi::CallbackInfo& info);
-  static Napi::Value write(const Napi::CallbackInfo& info);
-  static Napi::Value read(const Napi::CallbackInfo& info);
-  static Napi::Value read_sync(const Napi::CallbackInfo& info);
-  static Napi::Value copy(const Napi::CallbackInfo& info);
-  static Napi::Value copy_sync(const Napi::CallbackInfo& info);
-  static Napi::Value view(const Napi::CallbackInfo& info);
-
-  void let_go(Napi::Env env);
-
-  std::shared_ptr<Storage> storage_;
+  std::unordered_map<int64_t, std::shared_ptr<Storage>> storages_;
+  int64_t last_ = 0;
 };
+
+void define_memory(Napi::Env env, Napi::Object exports);
 
 }  // namespace selective_scan
