@@ -5,24 +5,20 @@ import { SelectiveScanError } from '../errors.js';
 import { type HostView, viewHostArray } from '../host-array.js';
 import { deviceOf, isTensor, memoryOf, type Tensor } from '../tensor.js';
 
-/** What an op expects of one of its arrays, or makes of a result. */
+/** What an op expects of an array, or makes of a result. */
 export interface Spec {
-  readonly name: string;
   readonly axes: readonly Axis[];
   readonly dtype: DType;
 }
 
-export type Operand =
-  | { readonly tensor: Tensor; readonly view?: undefined }
-  | { readonly tensor?: undefined; readonly view: HostView };
-
 /** The array arguments of one call: all of them tensors of one device, or all of them typed arrays. */
 export class Operands<Name extends string> {
-  readonly #given: ReadonlyMap<Name, Operand>;
+  /** Tensors, or views of typed arrays; what was not given is undefined. */
+  readonly #given: Readonly<Record<Name, unknown>>;
   /** The tensors' device; undefined for typed arrays. */
   readonly #home: Device | undefined;
 
-  private constructor(given: ReadonlyMap<Name, Operand>, home: Device | undefined) {
+  private constructor(given: Readonly<Record<Name, unknown>>, home: Device | undefined) {
     this.#given = given;
     this.#home = home;
   }
@@ -33,20 +29,23 @@ export class Operands<Name extends string> {
     required: readonly Name[],
     optional: readonly Name[],
   ): Operands<Name> {
-    const given = new Map<Name, Operand>();
-    for (const name of [...required, ...optional]) {
-      const value = options[name];
-      if (value !== undefined) given.set(name, readOperand(name, value));
-      else if (required.includes(name)) {
+    const given: Record<string, unknown> = { ...options };
+    for (const name of required) {
+      if (given[name] === undefined) {
         throw new SelectiveScanError(
           'ERR_DTYPE',
           `Expected ${name} to be a typed array or a Tensor but it is missing.`,
         );
       }
+      given[name] = readOperand(name, given[name]);
+    }
+    for (const name of optional) {
+      if (given[name] !== undefined) given[name] = readOperand(name, given[name]);
     }
     const leader = required[0] as Name;
-    const home = (given.get(leader) as Operand).tensor;
-    for (const [name, { tensor }] of given) checkHome(name, tensor, leader, home);
+    const home = isTensor(given[leader]) ? given[leader] : undefined;
+    for (const name of required) checkHome(name, given[name], leader, home);
+    for (const name of optional) if (given[name] !== undefined) checkHome(name, given[name], leader, home);
     return new Operands(given, home && deviceOf(home));
   }
 
@@ -54,19 +53,26 @@ export class Operands<Name extends string> {
     return this.#home !== undefined;
   }
 
-  get(name: Name): Operand | undefined {
-    return this.#given.get(name);
+  /** The tensor of that name; undefined for a typed array and for what was not given. */
+  tensor(name: Name): Tensor | undefined {
+    return this.areTensors ? (this.#given[name] as Tensor | undefined) : undefined;
+  }
+
+  /** The typed array of that name; undefined for a tensor and for what was not given. */
+  view(name: Name): HostView | undefined {
+    return this.areTensors ? undefined : (this.#given[name] as HostView | undefined);
   }
 
   /** The dims of a tensor; undefined for a typed array and for what was not given. */
   dims(name: Name): readonly number[] | undefined {
-    return this.get(name)?.tensor?.dims;
+    return this.tensor(name)?.dims;
   }
 
   /** The dtype of an array that was given. */
   dtype(name: Name): DType {
-    const { tensor, view } = this.get(name) as Operand;
+    const tensor = this.tensor(name);
     if (tensor) return tensor.dtype;
+    const view = this.view(name) as HostView;
     if (view.kind === 'Float32Array') return 'float32';
     if (view.kind === 'Float16Array') return 'float16';
     if (view.kind === 'Int32Array') return 'int32';
@@ -98,21 +104,21 @@ export class Operands<Name extends string> {
   }
 
   /** Throws unless the array, if given, is of the spec's dtype and shape; typed arrays have a length for a shape. */
-  check({ name, axes, dtype }: Spec): void {
-    const operand = this.get(name as Name);
-    if (operand === undefined) return;
-    const found = this.dtype(name as Name);
+  check(name: Name, { axes, dtype }: Spec): void {
+    if (this.#given[name] === undefined) return;
+    const found = this.dtype(name);
+    const view = this.view(name);
     // A typed array of complex numbers is a Float32Array of pairs.
-    const expected = operand.view && dtype === 'complex64' ? 'float32' : dtype;
+    const expected = view && dtype === 'complex64' ? 'float32' : dtype;
     if (found !== expected) {
       throw new SelectiveScanError('ERR_DTYPE', `Expected ${name} to have dtype ${expected} but received ${found}.`);
     }
-    if (operand.view) {
+    if (view) {
       const counted: readonly Axis[] = dtype === 'complex64' ? [...axes, ['2', 2]] : axes;
-      if (operand.view.length !== sizeOf(counted)) throw lengthError(name, counted, operand.view.length);
+      if (view.length !== sizeOf(counted)) throw lengthError(name, counted, view.length);
     } else {
-      const { dims } = operand.tensor;
-      const isSame = dims.length === axes.length && axes.every(([, size], i) => size === dims[i]);
+      const dims = this.dims(name) as readonly number[];
+      const isSame = dims.length === axes.length && axes.every((axis, i) => axis[1] === dims[i]);
       if (!isSame) throw shapeError(name, axes, dims);
     }
   }
@@ -131,20 +137,21 @@ export class Operands<Name extends string> {
   }
 }
 
-function readOperand(name: string, value: unknown): Operand {
+function readOperand(name: string, value: unknown): Tensor | HostView {
   if (isTensor(value)) {
     memoryOf(value, name);
-    return { tensor: value };
+    return value;
   }
   const view = viewHostArray(value);
-  if (view !== undefined) return { view };
+  if (view !== undefined) return view;
   throw new SelectiveScanError(
     'ERR_DTYPE',
     `Expected ${name} to be a typed array or a Tensor but received ${describe(value)}.`,
   );
 }
 
-function checkHome(name: string, tensor: Tensor | undefined, leader: string, home: Tensor | undefined): void {
+function checkHome(name: string, operand: unknown, leader: string, home: Tensor | undefined): void {
+  const tensor = isTensor(operand) ? operand : undefined;
   if ((tensor === undefined) !== (home === undefined)) {
     const [expected, received] = home ? ['a Tensor', 'a typed array'] : ['a typed array', 'a Tensor'];
     throw new SelectiveScanError(

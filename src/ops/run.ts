@@ -44,8 +44,7 @@ export function runSync<Name extends string>(run: OpRun<Name>): OpResult {
   const device = run.operands.device(run.device);
   const outputs = makeOutputs(run, device);
   try {
-    const inputs = run.inputs.map((name) => nativeInput(run, name));
-    const arrays = [...inputs, ...outputs.map(nativeOutput)];
+    const arrays = nativeArrays(run, outputs);
     callNative((native) => run.launch(native, device.index, false, arrays, undefined));
     return { outputs, device: device.name };
   } catch (error) {
@@ -75,8 +74,7 @@ export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSi
     const device = ready instanceof Promise ? await ready : ready;
     throwIfAborted(signal);
     outputs = makeOutputs(run, device);
-    const inputs = run.inputs.map((name) => staged.get(name) ?? nativeInput(run, name));
-    const arrays = [...inputs, ...outputs.map(nativeOutput)];
+    const arrays = nativeArrays(run, outputs, staged);
     await awaitNative((native) => run.launch(native, device.index, true, arrays, cancel) as Promise<void>);
     return { outputs, device: device.name };
   } catch (error) {
@@ -105,20 +103,28 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 function hostViews<Name extends string>({ operands, inputs }: OpRun<Name>): Map<Name, HostView> {
   const views = new Map<Name, HostView>();
   for (const name of inputs) {
-    const view = operands.get(name)?.view;
+    const view = operands.view(name);
     if (view) views.set(name, view);
   }
   return views;
 }
 
-function nativeInput<Name extends string>({ operands }: OpRun<Name>, name: Name): NativeArray {
-  const operand = operands.get(name);
-  return operand?.tensor ? memoryOf(operand.tensor, name) : operand?.view?.raw;
-}
-
-function nativeOutput(output: Output): NativeArray {
-  if (output === undefined) return undefined;
-  return output instanceof Tensor ? memoryOf(output) : rawView(output);
+/** All arrays of a call in the native side's order; of those that are staged, the copies. */
+function nativeArrays<Name extends string>(
+  { operands, inputs }: OpRun<Name>,
+  outputs: readonly Output[],
+  staged?: ReadonlyMap<Name, NativeMemory>,
+): NativeArray[] {
+  const arrays: NativeArray[] = [];
+  for (const name of inputs) {
+    const tensor = operands.tensor(name);
+    arrays.push(tensor ? memoryOf(tensor, name) : (staged?.get(name) ?? operands.view(name)?.raw));
+  }
+  for (const output of outputs) {
+    if (output === undefined) arrays.push(undefined);
+    else arrays.push(output instanceof Tensor ? memoryOf(output) : rawView(output));
+  }
+  return arrays;
 }
 
 function makeOutputs<Name extends string>({ operands, outputs }: OpRun<Name>, device: Device): Output[] {
@@ -136,7 +142,7 @@ function makeOutput({ axes, dtype }: Spec, device: Device, isTensor: boolean): O
   if (!isTensor) return newFloatArray(dtype, sizeOf(axes));
   return allocateTensor(
     device,
-    axes.map(([, size]) => size),
+    axes.map((axis) => axis[1]),
     dtype,
   );
 }

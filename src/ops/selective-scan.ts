@@ -94,6 +94,9 @@ const knownDims: ReadonlySet<string> = new Set<keyof SelectiveScanDims>([
   ...(['batch', 'dim', 'seqlen', 'dstate', 'groups'] as const),
 ]);
 
+/** Read during the native call only. One for all of them: making one takes longer than a small call should. */
+const nativeSizes = new Float64Array(9);
+
 /**
  * Mamba's selective scan (Gu and Dao 2023, https://arxiv.org/abs/2312.00752, algorithm 2), with the semantics of
  * mamba_ssm's selective_scan_ref. For each batch entry b, channel d and step t, with dt = softplus(delta + deltaBias):
@@ -130,7 +133,7 @@ export function selectiveScanSync<T extends Tensor | FloatArray>(
 
 function resultOf<T extends Tensor | FloatArray>({ outputs, device }: OpResult): SelectiveScanResult<T> {
   const [out, lastState] = outputs;
-  return { out, ...(lastState && { lastState }), device } as SelectiveScanResult<T>;
+  return (lastState ? { out, lastState, device } : { out, device }) as SelectiveScanResult<T>;
 }
 
 function prepare(options: SelectiveScanOptions): OpRun<Name> {
@@ -149,74 +152,47 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   const dtype = operands.floatDType('u');
   const stateDType: DType = isComplex ? 'complex64' : 'float32';
   const time: Axis = isComplex ? ['2 * seqlen', 2 * seqlen] : ['seqlen', seqlen];
-  const activation = (name: string): Spec => ({
-    name,
-    axes: inLayout(layout, ['batch', batch], [['dim', dim]], ['seqlen', seqlen]),
-    dtype,
-  });
+  const channel: Axis = ['dim', dim];
+  const constant: Spec = { axes: [channel, ['dstate', dstate]], dtype: stateDType };
+  const activation: Spec = { axes: inLayout(layout, ['batch', batch], [channel], ['seqlen', seqlen]), dtype };
+  const perChannel: Spec = { axes: [channel], dtype: 'float32' };
   const matrix = (name: 'B' | 'C', isVarying: boolean): Spec => {
-    if (!isVarying)
-      return {
-        name,
-        axes: [
-          ['dim', dim],
-          ['dstate', dstate],
-        ],
-        dtype: stateDType,
-      };
+    if (!isVarying) return constant;
     const perStep: Axis = layout === 'bld' && isComplex ? ['2 * dstate', 2 * dstate] : ['dstate', dstate];
     const inner: Axis[] = operands.dims(name)?.length === 3 && groups === 1 ? [perStep] : [['groups', groups], perStep];
-    return {
-      name,
-      axes: inLayout(layout, ['batch', batch], inner, layout === 'bdl' ? time : ['seqlen', seqlen]),
-      dtype,
-    };
+    const axes = inLayout(layout, ['batch', batch], inner, layout === 'bdl' ? time : ['seqlen', seqlen]);
+    return { axes, dtype };
   };
-  const state = (name: string): Spec => ({
-    name,
-    axes: [
-      [cuSeqlens ? 'sequences' : 'batch', sequences],
-      ['dim', dim],
-      ['dstate', dstate],
-    ],
-    dtype: stateDType,
-  });
+  const stateAxes: Axis[] = [[cuSeqlens ? 'sequences' : 'batch', sequences], channel, ['dstate', dstate]];
+  const state: Spec = { axes: stateAxes, dtype: stateDType };
 
-  operands.check(activation('u'));
-  operands.check(activation('delta'));
-  operands.check({
-    name: 'A',
-    axes: [
-      ['dim', dim],
-      ['dstate', dstate],
-    ],
-    dtype: stateDType,
-  });
-  operands.check(matrix('B', variesB));
-  operands.check(matrix('C', variesC));
-  operands.check({ name: 'D', axes: [['dim', dim]], dtype: 'float32' });
-  operands.check(activation('z'));
-  operands.check({ name: 'deltaBias', axes: [['dim', dim]], dtype: 'float32' });
-  operands.check(state('initialState'));
+  operands.check('u', activation);
+  operands.check('delta', activation);
+  operands.check('A', constant);
+  operands.check('B', matrix('B', variesB));
+  operands.check('C', matrix('C', variesC));
+  operands.check('D', perChannel);
+  operands.check('z', activation);
+  operands.check('deltaBias', perChannel);
+  operands.check('initialState', state);
 
   const flags =
     (isComplex ? 1 : 0) |
     (variesB ? 2 : 0) |
     (variesC ? 4 : 0) |
     (checkFlag('deltaSoftplus', options.deltaSoftplus) ? 8 : 0);
-  const layoutCode = layout === 'bdl' ? 0 : 1;
-  const nativeSizes = Float64Array.of(
-    ...[batch, dim, seqlen, dstate, groups, sequences, nativeCode[dtype], layoutCode, flags],
-  );
   const returnLastState = checkFlag('returnLastState', options.returnLastState);
   const starts = cuSeqlens && rawView(cuSeqlens);
   return {
     operands,
     device: options.device,
     inputs,
-    outputs: [activation('out'), returnLastState ? state('lastState') : undefined],
-    launch: (native, device, isPromise, arrays, cancel) =>
-      native.selectiveScan(device, isPromise, nativeSizes, starts, cancel, ...arrays),
+    outputs: [activation, returnLastState ? state : undefined],
+    launch: (native, device, isPromise, arrays, cancel) => {
+      const codes = [nativeCode[dtype], layout === 'bdl' ? 0 : 1, flags] as const;
+      nativeSizes.set([batch, dim, seqlen, dstate, groups, sequences, ...codes]);
+      return native.selectiveScan(device, isPromise, nativeSizes, starts, cancel, ...arrays);
+    },
   };
 }
 

@@ -65,6 +65,9 @@ const known: ReadonlySet<string> = new Set<keyof SelectiveStateUpdateOptions>([
 ]);
 const knownWithSignal: ReadonlySet<string> = new Set([...known, 'signal']);
 
+/** Read during the native call only. One for all of them: making one takes longer than a small call should. */
+const nativeSizes = new Float64Array(9);
+
 /**
  * One token of Mamba's selective scan, or a few, from and into states that are updated in place: a decode step, with the
  * semantics of mamba_ssm's selective_state_update. For each row b of the batch, channel d and token, with
@@ -96,19 +99,17 @@ export function selectiveStateUpdateSync(
 
 function resultOf({ outputs, device }: OpResult): SelectiveStateUpdateResult {
   const [out, states] = outputs as [Tensor, Tensor | undefined];
-  return { out, ...(states && { states }), device };
+  return states ? { out, states, device } : { out, device };
 }
 
+/** `options` are a copy that nobody else has. */
 function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   checkIsTensor(options.state);
-  const hostSlots = readHostSlots(options.slots);
-  const operands = Operands.read<Name>(
-    { ...options, slots: hostSlots ? undefined : options.slots },
-    required,
-    optional,
-  );
-  checkAliases(operands);
   const hasSlots = options.slots !== undefined;
+  const hostSlots = readHostSlots(options.slots);
+  if (hostSlots) options.slots = undefined; // not an array of the device's
+  const operands = Operands.read<Name>(options as unknown as Record<string, unknown>, required, optional);
+  checkAliases(operands);
   const { batch, tokens, dim, dstate, groups, slots } = readSizes(operands, hasSlots);
 
   const steps: Axis[] =
@@ -125,39 +126,38 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   if (operands.dtype('A') === 'complex64') {
     throw new SelectiveScanError('ERR_UNSUPPORTED', 'Expected A to be real: selectiveStateUpdate has no complex A.');
   }
-  const activation = (name: string): Spec => ({ name, axes: [...steps, channel], dtype });
+  const activation: Spec = { axes: [...steps, channel], dtype };
+  const perChannel: Spec = { axes: [channel], dtype: 'float32' };
   const matrix = (name: 'B' | 'C'): Spec => {
     const hasGroups = groups > 1 || operands.dims(name)?.length === steps.length + 2;
-    return { name, axes: [...steps, ...(hasGroups ? [['groups', groups] as const] : []), ['dstate', dstate]], dtype };
+    return { axes: [...steps, ...(hasGroups ? [['groups', groups] as const] : []), ['dstate', dstate]], dtype };
   };
 
-  operands.check({ name: 'state', axes: [[hasSlots ? 'slots' : 'batch', slots], ...stateAxes], dtype: stateDType });
-  operands.check(activation('u'));
-  operands.check(activation('delta'));
-  operands.check({ name: 'A', axes: stateAxes, dtype: 'float32' });
-  operands.check(matrix('B'));
-  operands.check(matrix('C'));
-  operands.check({ name: 'D', axes: [channel], dtype: 'float32' });
-  operands.check(activation('z'));
-  operands.check({ name: 'deltaBias', axes: [channel], dtype: 'float32' });
-  operands.check({ name: 'slots', axes: [['batch', batch]], dtype: 'int32' });
+  operands.check('state', { axes: [[hasSlots ? 'slots' : 'batch', slots], ...stateAxes], dtype: stateDType });
+  operands.check('u', activation);
+  operands.check('delta', activation);
+  operands.check('A', { axes: stateAxes, dtype: 'float32' });
+  operands.check('B', matrix('B'));
+  operands.check('C', matrix('C'));
+  operands.check('D', perChannel);
+  operands.check('z', activation);
+  operands.check('deltaBias', perChannel);
+  operands.check('slots', { axes: [['batch', batch]], dtype: 'int32' });
   if (hostSlots) checkSlots(hostSlots, batch, slots);
 
-  const codes = [nativeCode[dtype], nativeCode[stateDType], checkFlag('deltaSoftplus', options.deltaSoftplus) ? 1 : 0];
-  const nativeSizes = Float64Array.of(batch, tokens, dim, dstate, groups, slots, ...codes);
-  const states: Spec = {
-    name: 'states',
-    axes: [['batch', batch], ['tokens', tokens], ...stateAxes],
-    dtype: stateDType,
-  };
+  const softplus = checkFlag('deltaSoftplus', options.deltaSoftplus) ? 1 : 0;
+  const states: Spec = { axes: [['batch', batch], ['tokens', tokens], ...stateAxes], dtype: stateDType };
   const rawSlots = hostSlots && rawView(hostSlots);
   return {
     operands,
     device: options.device,
     inputs,
-    outputs: [activation('out'), checkFlag('returnStates', options.returnStates) ? states : undefined],
-    launch: (native, device, isPromise, arrays, cancel) =>
-      native.selectiveStateUpdate(device, isPromise, nativeSizes, rawSlots, cancel, ...arrays),
+    outputs: [activation, checkFlag('returnStates', options.returnStates) ? states : undefined],
+    launch: (native, device, isPromise, arrays, cancel) => {
+      const codes = [nativeCode[dtype], nativeCode[stateDType], softplus] as const;
+      nativeSizes.set([batch, tokens, dim, dstate, groups, slots, ...codes]);
+      return native.selectiveStateUpdate(device, isPromise, nativeSizes, rawSlots, cancel, ...arrays);
+    },
   };
 }
 
@@ -171,8 +171,8 @@ function checkIsTensor(state: unknown): void {
 }
 
 function checkAliases(operands: Operands<Name>): void {
-  const state = operands.get('state')?.tensor;
-  const alias = inputs.find((name) => name !== 'state' && operands.get(name)?.tensor === state);
+  const state = operands.tensor('state');
+  const alias = inputs.find((name) => name !== 'state' && operands.tensor(name) === state);
   if (alias === undefined) return;
   throw new SelectiveScanError(
     'ERR_OPTION',
