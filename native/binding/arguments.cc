@@ -1,6 +1,5 @@
 #include "arguments.h"
 
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -31,36 +30,40 @@ Bytes bytes_of(const Napi::Value& value) {
 }
 
 int64_t to_size(Napi::Env env, double number) {
-  if (!(number >= 0 && number <= 9007199254740991.0) || number != std::floor(number)) {
+  if (!(number >= 0 && number <= 9007199254740991.0) || number != static_cast<double>(static_cast<int64_t>(number))) {
     throw to_error(env, {Code::kShape, "Expected a size from 0 to 2^53 - 1."});
   }
   return static_cast<int64_t>(number);
 }
 
 int64_t size_of(const Napi::Value& value) {
-  return to_size(value.Env(), value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1);
+  double number = -1;
+  napi_get_value_double(value.Env(), value, &number);  // leaves it as it is where the value is no number
+  return to_size(value.Env(), number);
 }
 
 int device_of(const Napi::Value& value) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -2;
-  if (!(number >= kCpuDevice && number <= 65535) || number != std::floor(number)) {
+  double number = kCpuDevice - 1;
+  napi_get_value_double(value.Env(), value, &number);  // leaves it as it is where the value is no number
+  const int device = number >= kCpuDevice && number <= 65535 ? static_cast<int>(number) : kCpuDevice - 1;
+  if (device < kCpuDevice || device != number) {
     throw to_error(value.Env(), {Code::kDevice, "Expected a device number."});
   }
-  return static_cast<int>(number);
+  return device;
 }
 
 size_t product(Napi::Env env, std::initializer_list<int64_t> factors) {
-  // Half of the address space, so that callers may still add.
-  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 2;
-  int64_t result = 1;
+  // Half of the address space, so that callers may still add. In doubles, since a division for each factor would take
+  // longer; their rounding cannot hide an overflow by half.
+  constexpr double kMost = static_cast<double>(std::numeric_limits<int64_t>::max() / 2);
+  double magnitude = 1;
+  uint64_t result = 1;
   for (const int64_t factor : factors) {
-    if (factor == 0) return 0;
+    magnitude *= static_cast<double>(factor);
+    result *= static_cast<uint64_t>(factor);
   }
-  for (const int64_t factor : factors) {
-    if (factor < 0 || result > kMost / factor) {
-      throw to_error(env, {Code::kShape, "Expected sizes whose product fits in memory."});
-    }
-    result *= factor;
+  if (!(magnitude >= 0 && magnitude <= kMost)) {
+    throw to_error(env, {Code::kShape, "Expected sizes whose product fits in memory."});
   }
   return static_cast<size_t>(result);
 }
@@ -87,21 +90,25 @@ std::vector<int32_t> int32s_of(const Napi::Value& value) {
 
 namespace {
 
-Operand operand_of(const Napi::Value& value, const ArraySpec& spec) {
+Operand operand_of(const Memories& memories, const Napi::Value& value, const ArraySpec& spec) {
   Operand operand;
   operand.is_output = spec.is_output;
   operand.bytes = spec.bytes;
-  if (value.IsUndefined()) return operand;
   size_t found = 0;
-  if (value.IsTypedArray()) {
-    const Bytes view = bytes_of(value);
-    // Of an empty array no address is ever read, but a null one would say that it is absent.
-    static char empty;
-    operand.host = view.data != nullptr ? view.data : &empty;
-    found = view.size;
-  } else {
-    operand.storage = Environment::of(value.Env()).memories.at(value);
-    found = operand.storage->bytes();
+  switch (value.Type()) {
+    case napi_undefined:
+      if (!spec.is_required) return operand;
+      throw to_error(value.Env(), {Code::kShape, "Expected an array for " + std::string(spec.name) + "."});
+    case napi_number:
+      operand.storage = memories.at(value).get();
+      found = operand.storage->bytes();
+      break;
+    default:
+      const Bytes view = bytes_of(value);
+      // Of an empty array no address is ever read, but a null one would say that it is absent.
+      static char empty;
+      operand.host = view.data != nullptr ? view.data : &empty;
+      found = view.size;
   }
   if (found != spec.bytes) {
     throw to_error(value.Env(),
@@ -115,13 +122,11 @@ Operand operand_of(const Napi::Value& value, const ArraySpec& spec) {
 
 std::vector<Operand> operands_of(const Napi::CallbackInfo& info, size_t first_array,
                                  const std::vector<ArraySpec>& specs) {
+  const Memories& memories = Environment::of(info.Env()).memories;
   std::vector<Operand> operands;
   operands.reserve(specs.size());
   for (const ArraySpec& spec : specs) {
-    operands.push_back(operand_of(info[first_array + operands.size()], spec));
-    if (spec.is_required && !operands.back().present()) {
-      throw to_error(info.Env(), {Code::kShape, "Expected an array for " + std::string(spec.name) + "."});
-    }
+    operands.push_back(operand_of(memories, info[first_array + operands.size()], spec));
   }
   return operands;
 }
@@ -146,6 +151,7 @@ Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t fi
   if (enqueue_now) {
     queue->finish(std::move(settle));
   } else {
+    call.hold();
     queue->submit(
         [queue = queue.get(), call = std::move(call)](const Call& context) { return call.run(*queue, context); },
         std::move(settle), std::move(cancelled));

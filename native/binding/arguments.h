@@ -50,12 +50,15 @@ std::vector<Operand> operands_of(const Napi::CallbackInfo& info, size_t first_ar
 // The integers of a Float64Array of that length.
 template <size_t kCount>
 std::array<int64_t, kCount> sizes_of(const Napi::Value& value) {
-  Napi::Float64Array numbers = value.As<Napi::Float64Array>();
-  if (!value.IsTypedArray() || numbers.TypedArrayType() != napi_float64_array || numbers.ElementLength() != kCount) {
+  void* numbers = nullptr;
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  const napi_status status = napi_get_typedarray_info(value.Env(), value, &type, &length, &numbers, nullptr, nullptr);
+  if (status != napi_ok || type != napi_float64_array || length != kCount) {
     throw Napi::TypeError::New(value.Env(), "Expected a Float64Array of sizes.");
   }
   std::array<int64_t, kCount> sizes;
-  for (size_t i = 0; i < kCount; ++i) sizes[i] = to_size(value.Env(), numbers.Data()[i]);
+  for (size_t i = 0; i < kCount; ++i) sizes[i] = to_size(value.Env(), static_cast<const double*>(numbers)[i]);
   return sizes;
 }
 

@@ -49,6 +49,12 @@ bool OpCall::is_resident(const Queue& queue) const {
   return true;
 }
 
+void OpCall::hold() {
+  for (const Operand& operand : operands) {
+    if (operand.storage != nullptr) held.push_back(operand.storage->shared_from_this());
+  }
+}
+
 Status OpCall::run(Queue& queue, const Call& call) const {
   const Status aborted{Code::kAborted, "The operation was aborted."};
   Staged staged(queue);

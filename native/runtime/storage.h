@@ -8,7 +8,7 @@
 
 namespace selective_scan {
 
-class Storage {
+class Storage : public std::enable_shared_from_this<Storage> {
  public:
   static Status allocate(const std::shared_ptr<Queue>& queue, size_t bytes, std::shared_ptr<Storage>* storage);
   ~Storage();
