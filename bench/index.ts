@@ -1,10 +1,11 @@
-// npm run bench -- [scan|step] [--device cpu|cuda|cuda:N] [--out FOLDER]
+// npm run bench -- [scan|step|call] [--device cpu|cuda|cuda:N] [--out FOLDER]
 // Measures, prints one table, and writes <machine>-<suite>.json into bench/results (or the folder named).
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureRoofs, type Roofs } from 'selective-scan';
+import { callColumns, measureCalls } from './call';
 import { findDevice, machineName } from './machine';
 import { measureScans, scanColumns } from './scan';
 import { measureSteps, stepColumns } from './step';
@@ -18,6 +19,7 @@ interface Suite<Row> {
 const suites: Readonly<Record<string, Suite<unknown>>> = {
   scan: { measure: measureScans, columns: scanColumns },
   step: { measure: measureSteps, columns: stepColumns },
+  call: { measure: measureCalls, columns: callColumns },
 };
 
 const { values, positionals } = parseArgs({
@@ -33,7 +35,7 @@ async function main(): Promise<void> {
   const [name = 'scan'] = positionals;
   const suite = suites[name];
   if (suite === undefined) {
-    throw new Error(`There is no suite '${name}'; there are ${Object.keys(suites).join(' and ')}.`);
+    throw new Error(`There is no suite '${name}'; there are ${Object.keys(suites).join(', ')}.`);
   }
   if (values.threads !== undefined) {
     process.stdout.write(JSON.stringify(suite.measure('cpu', Number(values.threads), undefined)));

@@ -44,9 +44,10 @@ export class Operands<Name extends string> {
     }
     const leader = required[0] as Name;
     const home = isTensor(given[leader]) ? given[leader] : undefined;
-    for (const name of required) checkHome(name, given[name], leader, home);
-    for (const name of optional) if (given[name] !== undefined) checkHome(name, given[name], leader, home);
-    return new Operands(given, home && deviceOf(home));
+    const device = home && deviceOf(home);
+    for (const name of required) checkHome(name, given[name], leader, device);
+    for (const name of optional) if (given[name] !== undefined) checkHome(name, given[name], leader, device);
+    return new Operands(given, device);
   }
 
   get areTensors(): boolean {
@@ -71,15 +72,7 @@ export class Operands<Name extends string> {
   /** The dtype of an array that was given. */
   dtype(name: Name): DType {
     const tensor = this.tensor(name);
-    if (tensor) return tensor.dtype;
-    const view = this.view(name) as HostView;
-    if (view.kind === 'Float32Array') return 'float32';
-    if (view.kind === 'Float16Array') return 'float16';
-    if (view.kind === 'Int32Array') return 'int32';
-    throw new SelectiveScanError(
-      'ERR_DTYPE',
-      `Expected ${name} to be a Float32Array, a Float16Array or a Tensor but received a Uint16Array: its bits are float16 or bfloat16 only inside a Tensor, whose dtype says which.`,
-    );
+    return tensor ? tensor.dtype : dtypeOfView(name, this.view(name) as HostView);
   }
 
   /** The dtype of an array that was given and has to be of a real floating point one. */
@@ -104,23 +97,11 @@ export class Operands<Name extends string> {
   }
 
   /** Throws unless the array, if given, is of the spec's dtype and shape; typed arrays have a length for a shape. */
-  check(name: Name, { axes, dtype }: Spec): void {
-    if (this.#given[name] === undefined) return;
-    const found = this.dtype(name);
-    const view = this.view(name);
-    // A typed array of complex numbers is a Float32Array of pairs.
-    const expected = view && dtype === 'complex64' ? 'float32' : dtype;
-    if (found !== expected) {
-      throw new SelectiveScanError('ERR_DTYPE', `Expected ${name} to have dtype ${expected} but received ${found}.`);
-    }
-    if (view) {
-      const counted: readonly Axis[] = dtype === 'complex64' ? [...axes, ['2', 2]] : axes;
-      if (view.length !== sizeOf(counted)) throw lengthError(name, counted, view.length);
-    } else {
-      const dims = this.dims(name) as readonly number[];
-      const isSame = dims.length === axes.length && axes.every((axis, i) => axis[1] === dims[i]);
-      if (!isSame) throw shapeError(name, axes, dims);
-    }
+  check(name: Name, spec: Spec): void {
+    const operand = this.#given[name];
+    if (operand === undefined) return;
+    if (this.#home) checkTensor(name, operand as Tensor, spec);
+    else checkView(name, operand as HostView, spec);
   }
 
   /** Where the call runs: the tensors' device, which the option may only confirm, or the one the option names. */
@@ -150,19 +131,50 @@ function readOperand(name: string, value: unknown): Tensor | HostView {
   );
 }
 
-function checkHome(name: string, operand: unknown, leader: string, home: Tensor | undefined): void {
-  const tensor = isTensor(operand) ? operand : undefined;
-  if ((tensor === undefined) !== (home === undefined)) {
+function dtypeOfView(name: string, { kind }: HostView): DType {
+  if (kind === 'Float32Array') return 'float32';
+  if (kind === 'Float16Array') return 'float16';
+  if (kind === 'Int32Array') return 'int32';
+  throw new SelectiveScanError(
+    'ERR_DTYPE',
+    `Expected ${name} to be a Float32Array, a Float16Array or a Tensor but received a Uint16Array: its bits are float16 or bfloat16 only inside a Tensor, whose dtype says which.`,
+  );
+}
+
+function checkDType(name: string, expected: DType, found: DType): void {
+  if (found === expected) return;
+  throw new SelectiveScanError('ERR_DTYPE', `Expected ${name} to have dtype ${expected} but received ${found}.`);
+}
+
+function checkTensor(name: string, tensor: Tensor, { axes, dtype }: Spec): void {
+  checkDType(name, dtype, tensor.dtype);
+  const { dims } = tensor;
+  const isSame = dims.length === axes.length && axes.every((axis, i) => axis[1] === dims[i]);
+  if (!isSame) throw shapeError(name, axes, dims);
+}
+
+/** A typed array of complex numbers is a Float32Array of pairs. */
+function checkView(name: string, view: HostView, { axes, dtype }: Spec): void {
+  const isComplex = dtype === 'complex64';
+  checkDType(name, isComplex ? 'float32' : dtype, dtypeOfView(name, view));
+  const counted: readonly Axis[] = isComplex ? [...axes, ['2', 2]] : axes;
+  if (view.length !== sizeOf(counted)) throw lengthError(name, counted, view.length);
+}
+
+function checkHome(name: string, operand: unknown, leader: string, home: Device | undefined): void {
+  const device = isTensor(operand) ? deviceOf(operand) : undefined;
+  if (device === home) return;
+  if (device === undefined || home === undefined) {
     const [expected, received] = home ? ['a Tensor', 'a typed array'] : ['a typed array', 'a Tensor'];
     throw new SelectiveScanError(
       'ERR_DEVICE',
       `Expected ${name} to be ${expected}, as ${leader} is, but received ${received}.`,
     );
   }
-  if (tensor && home && tensor.device !== home.device) {
+  if (device.index !== home.index) {
     throw new SelectiveScanError(
       'ERR_DEVICE',
-      `Expected ${name} to be on ${home.device}, as ${leader} is, but received a tensor on ${tensor.device}.`,
+      `Expected ${name} to be on ${home.name}, as ${leader} is, but received a tensor on ${device.name}.`,
     );
   }
 }
