@@ -23,31 +23,28 @@ export class Operands<Name extends string> {
     this.#home = home;
   }
 
-  /** Reads the named properties of a call's options. The first required one says what all have to be. */
+  /**
+   * Reads the named properties of a call's options, of which the first so many are required. The first says what all
+   * have to be.
+   */
   static read<Name extends string>(
     options: Readonly<Record<string, unknown>>,
-    required: readonly Name[],
-    optional: readonly Name[],
+    names: readonly Name[],
+    required: number,
   ): Operands<Name> {
     const given: Record<string, unknown> = { ...options };
-    for (const name of required) {
-      if (given[name] === undefined) {
-        throw new SelectiveScanError(
-          'ERR_DTYPE',
-          `Expected ${name} to be a typed array or a Tensor but it is missing.`,
-        );
-      }
-      given[name] = readOperand(name, given[name]);
+    const operands = names.map((name, i) => {
+      const value = given[name];
+      if (value === undefined && i >= required) return undefined;
+      const operand = readOperand(name, value);
+      if (operand !== value) given[name] = operand;
+      return operand;
+    });
+    const home = isTensor(operands[0]) ? deviceOf(operands[0]) : undefined;
+    for (let i = 1; i < names.length; i++) {
+      if (operands[i] !== undefined) checkHome(names[i] as Name, operands[i], names[0] as Name, home);
     }
-    for (const name of optional) {
-      if (given[name] !== undefined) given[name] = readOperand(name, given[name]);
-    }
-    const leader = required[0] as Name;
-    const home = isTensor(given[leader]) ? given[leader] : undefined;
-    const device = home && deviceOf(home);
-    for (const name of required) checkHome(name, given[name], leader, device);
-    for (const name of optional) if (given[name] !== undefined) checkHome(name, given[name], leader, device);
-    return new Operands(given, device);
+    return new Operands(given, home);
   }
 
   get areTensors(): boolean {
@@ -125,10 +122,8 @@ function readOperand(name: string, value: unknown): Tensor | HostView {
   }
   const view = viewHostArray(value);
   if (view !== undefined) return view;
-  throw new SelectiveScanError(
-    'ERR_DTYPE',
-    `Expected ${name} to be a typed array or a Tensor but received ${describe(value)}.`,
-  );
+  const received = value === undefined ? 'it is missing' : `received ${describe(value)}`;
+  throw new SelectiveScanError('ERR_DTYPE', `Expected ${name} to be a typed array or a Tensor but ${received}.`);
 }
 
 function dtypeOfView(name: string, { kind }: HostView): DType {
@@ -148,9 +143,15 @@ function checkDType(name: string, expected: DType, found: DType): void {
 
 function checkTensor(name: string, tensor: Tensor, { axes, dtype }: Spec): void {
   checkDType(name, dtype, tensor.dtype);
-  const { dims } = tensor;
-  const isSame = dims.length === axes.length && axes.every((axis, i) => axis[1] === dims[i]);
-  if (!isSame) throw shapeError(name, axes, dims);
+  if (!hasSizes(tensor.dims, axes)) throw shapeError(name, axes, tensor.dims);
+}
+
+function hasSizes(dims: readonly number[], axes: readonly Axis[]): boolean {
+  if (dims.length !== axes.length) return false;
+  for (let i = 0; i < dims.length; i++) {
+    if (dims[i] !== (axes[i] as Axis)[1]) return false;
+  }
+  return true;
 }
 
 /** A typed array of complex numbers is a Float32Array of pairs. */

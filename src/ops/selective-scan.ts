@@ -137,7 +137,7 @@ function resultOf<T extends Tensor | FloatArray>({ outputs, device }: OpResult):
 }
 
 function prepare(options: SelectiveScanOptions): OpRun<Name> {
-  const operands = Operands.read<Name>(options as unknown as Record<string, unknown>, required, optional);
+  const operands = Operands.read<Name>(options as unknown as Record<string, unknown>, inputs, required.length);
   const layout = checkLayout(options.layout);
   const isComplex = checkSaid('complexA', options.complexA, operands.dtype('A') === 'complex64', operands);
   const varies = (name: 'B' | 'C') =>

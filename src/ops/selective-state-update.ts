@@ -108,7 +108,7 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   const hasSlots = options.slots !== undefined;
   const hostSlots = readHostSlots(options.slots);
   if (hostSlots) options.slots = undefined; // not an array of the device's
-  const operands = Operands.read<Name>(options as unknown as Record<string, unknown>, required, optional);
+  const operands = Operands.read<Name>(options as unknown as Record<string, unknown>, inputs, required.length);
   checkAliases(operands);
   const { batch, tokens, dim, dstate, groups, slots } = readSizes(operands, hasSlots);
 
@@ -130,7 +130,8 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   const perChannel: Spec = { axes: [channel], dtype: 'float32' };
   const matrix = (name: 'B' | 'C'): Spec => {
     const hasGroups = groups > 1 || operands.dims(name)?.length === steps.length + 2;
-    return { axes: [...steps, ...(hasGroups ? [['groups', groups] as const] : []), ['dstate', dstate]], dtype };
+    const state: Axis = ['dstate', dstate];
+    return { axes: hasGroups ? [...steps, ['groups', groups], state] : [...steps, state], dtype };
   };
 
   operands.check('state', { axes: [[hasSlots ? 'slots' : 'batch', slots], ...stateAxes], dtype: stateDType });
@@ -182,17 +183,19 @@ function checkAliases(operands: Operands<Name>): void {
 
 /** Sizes as state, u and B show them. Without slots the state has one row for each of the batch. */
 function readSizes(operands: Operands<Name>, hasSlots: boolean) {
-  const [rows, ...channel] = operands.dimsOfRank('state', [hasSlots ? 'slots' : 'batch', 'dim', 'dstate']);
+  const [rows, channels, states] = operands.dimsOfRank('state', [hasSlots ? 'slots' : 'batch', 'dim', 'dstate']);
   const u = operands.dimsOfRank('u', ['batch', 'dim'], ['batch', 'tokens', 'dim']);
-  const lead = u.length === 2 ? ['batch'] : ['batch', 'tokens'];
-  const B = operands.dimsOfRank('B', [...lead, 'dstate'], [...lead, 'groups', 'dstate']);
+  const B =
+    u.length === 2
+      ? operands.dimsOfRank('B', ['batch', 'dstate'], ['batch', 'groups', 'dstate'])
+      : operands.dimsOfRank('B', ['batch', 'tokens', 'dstate'], ['batch', 'tokens', 'groups', 'dstate']);
   const batch = u[0] as number;
-  const dim = checkSize('dim', channel[0], 1);
+  const dim = checkSize('dim', channels, 1);
   return {
     batch,
     tokens: checkSize('tokens', u.length === 2 ? 1 : u[1], 1),
     dim,
-    dstate: checkSize('dstate', channel[1], 1),
+    dstate: checkSize('dstate', states, 1),
     groups: checkGroups(checkSize('groups', B.length === u.length ? 1 : B.at(-2), 1), dim),
     slots: hasSlots ? (rows as number) : batch,
   };
