@@ -42,8 +42,8 @@ struct ArraySpec {
   bool is_output;
 };
 
-// An op's arrays, the arguments from `first_array` on, in the order of the specs: each a memory handle, a typed array
-// or undefined. Throws unless each has exactly its bytes.
+// An op's arrays, the arguments from `first_array` on, in the order of the specs: each the number of a memory, a typed
+// array or undefined. Throws unless each has exactly its bytes.
 std::vector<Operand> operands_of(const Napi::CallbackInfo& info, size_t first_array,
                                  const std::vector<ArraySpec>& specs);
 

@@ -1,4 +1,4 @@
-// A piece of one device's memory. What holds a pointer to it keeps it alive, whatever JavaScript does to its handle.
+// A piece of one device's memory. What holds a pointer to it keeps it alive, whatever JavaScript does to its number.
 #pragma once
 
 #include <cstddef>

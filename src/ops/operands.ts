@@ -13,38 +13,27 @@ export interface Spec {
 
 /** The array arguments of one call: all of them tensors of one device, or all of them typed arrays. */
 export class Operands<Name extends string> {
-  /** Tensors, or views of typed arrays; what was not given is undefined. */
-  readonly #given: Readonly<Record<Name, unknown>>;
+  readonly names: readonly Name[];
+  /** In the order of the names; what was not given is undefined. */
+  readonly arrays: readonly (Tensor | HostView | undefined)[];
   /** The tensors' device; undefined for typed arrays. */
   readonly #home: Device | undefined;
-
-  private constructor(given: Readonly<Record<Name, unknown>>, home: Device | undefined) {
-    this.#given = given;
-    this.#home = home;
-  }
 
   /**
    * Reads the named properties of a call's options, of which the first so many are required. The first says what all
    * have to be.
    */
-  static read<Name extends string>(
-    options: Readonly<Record<string, unknown>>,
-    names: readonly Name[],
-    required: number,
-  ): Operands<Name> {
-    const given: Record<string, unknown> = { ...options };
-    const operands = names.map((name, i) => {
-      const value = given[name];
-      if (value === undefined && i >= required) return undefined;
-      const operand = readOperand(name, value);
-      if (operand !== value) given[name] = operand;
-      return operand;
+  constructor(options: object, names: readonly Name[], required: number) {
+    this.names = names;
+    this.arrays = names.map((name, i) => {
+      const value = (options as Readonly<Record<string, unknown>>)[name];
+      return value === undefined && i >= required ? undefined : readOperand(name, value);
     });
-    const home = isTensor(operands[0]) ? deviceOf(operands[0]) : undefined;
+    const first = this.arrays[0];
+    this.#home = isTensor(first) ? deviceOf(first) : undefined;
     for (let i = 1; i < names.length; i++) {
-      if (operands[i] !== undefined) checkHome(names[i] as Name, operands[i], names[0] as Name, home);
+      if (this.arrays[i] !== undefined) checkHome(names[i] as Name, this.arrays[i], names[0] as Name, this.#home);
     }
-    return new Operands(given, home);
   }
 
   get areTensors(): boolean {
@@ -53,12 +42,12 @@ export class Operands<Name extends string> {
 
   /** The tensor of that name; undefined for a typed array and for what was not given. */
   tensor(name: Name): Tensor | undefined {
-    return this.areTensors ? (this.#given[name] as Tensor | undefined) : undefined;
+    return this.areTensors ? (this.#array(name) as Tensor | undefined) : undefined;
   }
 
   /** The typed array of that name; undefined for a tensor and for what was not given. */
   view(name: Name): HostView | undefined {
-    return this.areTensors ? undefined : (this.#given[name] as HostView | undefined);
+    return this.areTensors ? undefined : (this.#array(name) as HostView | undefined);
   }
 
   /** The dims of a tensor; undefined for a typed array and for what was not given. */
@@ -95,7 +84,7 @@ export class Operands<Name extends string> {
 
   /** Throws unless the array, if given, is of the spec's dtype and shape; typed arrays have a length for a shape. */
   check(name: Name, spec: Spec): void {
-    const operand = this.#given[name];
+    const operand = this.#array(name);
     if (operand === undefined) return;
     if (this.#home) checkTensor(name, operand as Tensor, spec);
     else checkView(name, operand as HostView, spec);
@@ -112,6 +101,10 @@ export class Operands<Name extends string> {
       'ERR_DEVICE',
       `Expected device to be ${home.name}, where the tensors are, but received '${named.name}'.`,
     );
+  }
+
+  #array(name: Name): Tensor | HostView | undefined {
+    return this.arrays[this.names.indexOf(name)];
   }
 }
 

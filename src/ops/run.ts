@@ -11,7 +11,7 @@ import {
   type NativeMemory,
 } from '../native.js';
 import { releaseAll, stage } from '../staging.js';
-import { allocateTensor, memoryOf, Tensor } from '../tensor.js';
+import { allocateTensor, isTensor, memoryOf, type Tensor } from '../tensor.js';
 import type { Operands, Spec } from './operands.js';
 
 /** A checked call of an op, ready to run on either side of a promise. */
@@ -19,8 +19,7 @@ export interface OpRun<Name extends string> {
   readonly operands: Operands<Name>;
   /** The caller's `device`, as it came. */
   readonly device: unknown;
-  /** The order in which the native side takes the inputs, and after them the outputs; absent ones are undefined. */
-  readonly inputs: readonly Name[];
+  /** The native side takes the operands in their order, and after them the outputs; absent ones are undefined. */
   readonly outputs: readonly (Spec | undefined)[];
   readonly launch: (
     native: Native,
@@ -100,9 +99,9 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
   }
 }
 
-function hostViews<Name extends string>({ operands, inputs }: OpRun<Name>): Map<Name, HostView> {
+function hostViews<Name extends string>({ operands }: OpRun<Name>): Map<Name, HostView> {
   const views = new Map<Name, HostView>();
-  for (const name of inputs) {
+  for (const name of operands.names) {
     const view = operands.view(name);
     if (view) views.set(name, view);
   }
@@ -111,20 +110,20 @@ function hostViews<Name extends string>({ operands, inputs }: OpRun<Name>): Map<
 
 /** All arrays of a call in the native side's order; of those that are staged, the copies. */
 function nativeArrays<Name extends string>(
-  { operands, inputs }: OpRun<Name>,
+  { operands }: OpRun<Name>,
   outputs: readonly Output[],
   staged?: ReadonlyMap<Name, NativeMemory>,
 ): NativeArray[] {
-  const arrays: NativeArray[] = [];
-  for (const name of inputs) {
-    const tensor = operands.tensor(name);
-    arrays.push(tensor ? memoryOf(tensor, name) : (staged?.get(name) ?? operands.view(name)?.raw));
-  }
-  for (const output of outputs) {
-    if (output === undefined) arrays.push(undefined);
-    else arrays.push(output instanceof Tensor ? memoryOf(output) : rawView(output));
-  }
-  return arrays;
+  const inputs = operands.arrays.map((array, i) => {
+    const name = operands.names[i] as Name;
+    return isTensor(array) ? memoryOf(array, name) : (staged?.get(name) ?? array?.raw);
+  });
+  return [...inputs, ...outputs.map(nativeOutput)];
+}
+
+function nativeOutput(output: Output): NativeArray {
+  if (output === undefined) return undefined;
+  return isTensor(output) ? memoryOf(output) : rawView(output);
 }
 
 function makeOutputs<Name extends string>({ operands, outputs }: OpRun<Name>, device: Device): Output[] {
@@ -138,8 +137,8 @@ function makeOutputs<Name extends string>({ operands, outputs }: OpRun<Name>, de
   }
 }
 
-function makeOutput({ axes, dtype }: Spec, device: Device, isTensor: boolean): Output {
-  if (!isTensor) return newFloatArray(dtype, sizeOf(axes));
+function makeOutput({ axes, dtype }: Spec, device: Device, asTensor: boolean): Output {
+  if (!asTensor) return newFloatArray(dtype, sizeOf(axes));
   return allocateTensor(
     device,
     axes.map((axis) => axis[1]),
@@ -148,5 +147,5 @@ function makeOutput({ axes, dtype }: Spec, device: Device, isTensor: boolean): O
 }
 
 function disposeAll(outputs: readonly Output[]): void {
-  for (const output of outputs) if (output instanceof Tensor) output.dispose();
+  for (const output of outputs) if (isTensor(output)) output.dispose();
 }

@@ -137,7 +137,7 @@ function resultOf<T extends Tensor | FloatArray>({ outputs, device }: OpResult):
 }
 
 function prepare(options: SelectiveScanOptions): OpRun<Name> {
-  const operands = Operands.read<Name>(options as unknown as Record<string, unknown>, inputs, required.length);
+  const operands = new Operands<Name>(options, inputs, required.length);
   const layout = checkLayout(options.layout);
   const isComplex = checkSaid('complexA', options.complexA, operands.dtype('A') === 'complex64', operands);
   const varies = (name: 'B' | 'C') =>
@@ -186,7 +186,6 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   return {
     operands,
     device: options.device,
-    inputs,
     outputs: [activation, returnLastState ? state : undefined],
     launch: (native, device, isPromise, arrays, cancel) => {
       const codes = [nativeCode[dtype], layout === 'bdl' ? 0 : 1, flags] as const;

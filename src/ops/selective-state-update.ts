@@ -108,7 +108,7 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   const hasSlots = options.slots !== undefined;
   const hostSlots = readHostSlots(options.slots);
   if (hostSlots) options.slots = undefined; // not an array of the device's
-  const operands = Operands.read<Name>(options as unknown as Record<string, unknown>, inputs, required.length);
+  const operands = new Operands<Name>(options, inputs, required.length);
   checkAliases(operands);
   const { batch, tokens, dim, dstate, groups, slots } = readSizes(operands, hasSlots);
 
@@ -152,7 +152,6 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   return {
     operands,
     device: options.device,
-    inputs,
     outputs: [activation, checkFlag('returnStates', options.returnStates) ? states : undefined],
     launch: (native, device, isPromise, arrays, cancel) => {
       const codes = [nativeCode[dtype], nativeCode[stateDType], softplus] as const;
@@ -172,12 +171,11 @@ function checkIsTensor(state: unknown): void {
 }
 
 function checkAliases(operands: Operands<Name>): void {
-  const state = operands.tensor('state');
-  const alias = inputs.find((name) => name !== 'state' && operands.tensor(name) === state);
-  if (alias === undefined) return;
+  const alias = operands.arrays.indexOf(operands.tensor('state'), 1);
+  if (alias < 0) return;
   throw new SelectiveScanError(
     'ERR_OPTION',
-    `Expected ${alias} to be another tensor than state, which is updated in place, but received the same.`,
+    `Expected ${inputs[alias]} to be another tensor than state, which is updated in place, but received the same.`,
   );
 }
 
