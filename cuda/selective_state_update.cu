@@ -6,6 +6,7 @@
 #include "host_integers.cuh"
 #include "queue.cuh"
 #include "selective_state_update_kernel.cuh"
+#include "selective_state_update_token.cuh"
 #include "status.cuh"
 
 namespace selective_scan {
@@ -17,52 +18,116 @@ constexpr int64_t kMostGridRows = 65535;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-bool holds_whole_channels(const SelectiveStateUpdateParams& params, int64_t lanes) {
-  return params.dstate % kUpdateVector == 0 && params.dstate <= lanes * kUpdateVector;
+bool holds_whole_channels(const SelectiveStateUpdateParams& params) {
+  return params.dstate % kUpdateVector == 0 && params.dstate <= 32 * kUpdateVector;
+}
+
+// The rows of a block of the kernel for one token, or 0 where that kernel does not fit.
+int64_t token_rows(const UpdateArgs& args) {
+  const SelectiveStateUpdateParams& p = args.params;
+  if (p.tokens != 1 || p.states != nullptr || !holds_whole_channels(p)) return 0;
+  constexpr int64_t kMostOffset = int64_t{1} << 31;
+  if (args.row_states > kMostOffset || p.batch > kMostOffset / std::max(p.dim, args.step_matrices)) return 0;
+  const int64_t lanes = p.dim << args.lane_bits;
+  int64_t rows = kMostTokenRows;
+  while (rows > 1 && divide_up(p.batch, rows) * lanes < kEnoughThreads) rows /= 2;
+  return divide_up(p.batch, rows) <= kMostGridRows ? rows : 0;
+}
+
+TokenArgs token_args(const UpdateArgs& args, int64_t rows) {
+  const SelectiveStateUpdateParams& p = args.params;
+  TokenArgs token;
+  token.state = p.state;
+  token.u = p.u;
+  token.delta = p.delta;
+  token.z = p.z == nullptr ? p.u : p.z;
+  token.A = p.A;
+  token.B = p.B;
+  token.C = p.C;
+  token.D = p.D;
+  token.delta_bias = p.delta_bias;
+  token.out = p.out;
+  token.slots = args.slots;
+  token.slots_end = args.slots_end;
+  token.batch = static_cast<uint32_t>(p.batch);
+  token.dim = static_cast<uint32_t>(p.dim);
+  token.dstate = static_cast<uint32_t>(p.dstate);
+  token.row_states = static_cast<uint32_t>(args.row_states);
+  token.step_matrices = static_cast<uint32_t>(args.step_matrices);
+  token.channels_per_group = static_cast<uint32_t>(args.channels_per_group);
+  token.lane_bits = args.lane_bits;
+  token.rows = static_cast<uint32_t>(rows);
+  token.has_z = p.z != nullptr;
+  token.delta_softplus = p.delta_softplus;
+  return token;
+}
+
+// The kernel waits by itself for those before it, so a GPU that can may start it before they have ended.
+template <typename Element, typename State, int kRows>
+cudaError_t launch_token(const TokenArgs& args, const CudaQueue& queue) {
+  int major = 0;
+  const cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, queue.device);
+  if (error != cudaSuccess) return error;
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim.x = static_cast<unsigned>(divide_up(args.dim, kTokenThreads >> args.lane_bits));
+  config.gridDim.y = static_cast<unsigned>(divide_up(args.batch, args.rows));
+  config.blockDim.x = kTokenThreads;
+  config.stream = queue.stream;
+  config.attrs = &early;
+  config.numAttrs = major >= 9 ? 1 : 0;
+  return cudaLaunchKernelEx(&config, update_token<Element, State, kRows>, args);
 }
 
 template <typename Element, typename State, int kRows, bool kWhole>
-cudaError_t launch_rows(const UpdateArgs& args, cudaStream_t stream) {
+cudaError_t launch_rows(const UpdateArgs& args, const CudaQueue& queue) {
   const SelectiveStateUpdateParams& p = args.params;
-  const int64_t blocks = divide_up(p.dim, args.channels);
+  const int64_t blocks = divide_up(p.dim << args.lane_bits, kUpdateThreads);
   if (blocks > (int64_t{1} << 31) - 1) return cudaErrorInvalidConfiguration;
   const dim3 grid(static_cast<unsigned>(blocks),
                   static_cast<unsigned>(std::min(divide_up(p.batch, kRows), kMostGridRows)));
-  update_states<Element, State, kRows, kWhole><<<grid, kUpdateThreads, 0, stream>>>(args);
+  update_states<Element, State, kRows, kWhole><<<grid, kUpdateThreads, 0, queue.stream>>>(args);
   return cudaGetLastError();
 }
 
 template <typename Element, typename State>
-cudaError_t launch_types(const UpdateArgs& args, cudaStream_t stream) {
+cudaError_t launch_types(const UpdateArgs& args, const CudaQueue& queue) {
   const SelectiveStateUpdateParams& p = args.params;
-  if (!holds_whole_channels(p, args.lanes)) return launch_rows<Element, State, 1, false>(args, stream);
-  const int64_t threads = divide_up(p.batch, kMostUpdateRows) * p.dim * args.lanes;
-  return threads >= kEnoughThreads ? launch_rows<Element, State, kMostUpdateRows, true>(args, stream)
-                                   : launch_rows<Element, State, 1, true>(args, stream);
+  if (const int64_t rows = token_rows(args); rows > 0) {
+    const TokenArgs token = token_args(args, rows);
+    return rows >= kMostUpdateRows ? launch_token<Element, State, kMostUpdateRows>(token, queue)
+                                   : launch_token<Element, State, 1>(token, queue);
+  }
+  if (!holds_whole_channels(p)) return launch_rows<Element, State, 1, false>(args, queue);
+  const int64_t threads = divide_up(p.batch, kMostUpdateRows) * (p.dim << args.lane_bits);
+  return threads >= kEnoughThreads ? launch_rows<Element, State, kMostUpdateRows, true>(args, queue)
+                                   : launch_rows<Element, State, 1, true>(args, queue);
 }
 
 template <typename Element>
-cudaError_t launch_element(const UpdateArgs& args, cudaStream_t stream) {
+cudaError_t launch_element(const UpdateArgs& args, const CudaQueue& queue) {
   switch (args.params.state_dtype) {
     case DType::kFloat32:
-      return launch_types<Element, float>(args, stream);
+      return launch_types<Element, float>(args, queue);
     case DType::kFloat16:
-      return launch_types<Element, __half>(args, stream);
+      return launch_types<Element, __half>(args, queue);
     case DType::kBFloat16:
-      return launch_types<Element, __nv_bfloat16>(args, stream);
+      return launch_types<Element, __nv_bfloat16>(args, queue);
     default:
       return cudaErrorInvalidValue;
   }
 }
 
-cudaError_t launch(const UpdateArgs& args, cudaStream_t stream) {
+cudaError_t launch(const UpdateArgs& args, const CudaQueue& queue) {
   switch (args.params.dtype) {
     case DType::kFloat32:
-      return launch_element<float>(args, stream);
+      return launch_element<float>(args, queue);
     case DType::kFloat16:
-      return launch_element<__half>(args, stream);
+      return launch_element<__half>(args, queue);
     case DType::kBFloat16:
-      return launch_element<__nv_bfloat16>(args, stream);
+      return launch_element<__nv_bfloat16>(args, queue);
     default:
       return cudaErrorInvalidValue;
   }
@@ -79,8 +144,7 @@ Status selective_state_update(const Call& call, const SelectiveStateUpdateParams
   args.params = params;
   args.slots = params.device_slots;
   args.slots_end = static_cast<uint32_t>(std::min(params.slots, int64_t{1} << 31));
-  while (args.lanes < 32 && args.lanes * kUpdateVector < params.dstate) args.lanes *= 2;
-  args.channels = kUpdateThreads / args.lanes;
+  while (args.lane_bits < 5 && int64_t{kUpdateVector} << args.lane_bits < params.dstate) ++args.lane_bits;
   args.channels_per_group = params.dim / params.groups;
   args.row_states = params.dim * params.dstate;
   args.step_matrices = params.groups * params.dstate;
@@ -96,11 +160,11 @@ Status selective_state_update(const Call& call, const SelectiveStateUpdateParams
                      "launching a copy of the slots");
     }
   }
-  if (status.ok() && params.tokens > 1 && !holds_whole_channels(params, args.lanes)) {
+  if (status.ok() && params.tokens > 1 && !holds_whole_channels(params)) {
     status = allocate(&queue, params.batch * params.dim * params.dstate * sizeof(float), &parked);
     args.parked = static_cast<float*>(parked);
   }
-  if (status.ok()) status = check(queue.device, launch(args, queue.stream), "launching selective_state_update");
+  if (status.ok()) status = check(queue.device, launch(args, queue), "launching selective_state_update");
   release(&queue, parked);
   release(&queue, slots);
   return status;

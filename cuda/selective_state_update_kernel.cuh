@@ -21,15 +21,11 @@ struct UpdateArgs {
   uint32_t slots_end = 0;          // slots below are there
   float* parked = nullptr;         // where states wait between tokens unless kWhole: [batch, dim, dstate]
 
-  unsigned lanes = kMostUpdateRows;  // of a channel: a power of two from kMostUpdateRows to 32
-  unsigned channels = 0;             // of a block
+  unsigned lane_bits = 2;  // a channel has 2^lane_bits lanes, at least kMostUpdateRows and at most 32
   int64_t channels_per_group = 0;
   int64_t row_states = 0;     // dim * dstate
   int64_t step_matrices = 0;  // groups * dstate
 };
-
-// What out and states are of a row without a slot: 0 where its slot is said to be -1, NaN where there is no such slot.
-__device__ __forceinline__ float value_without(int32_t slot) { return slot == -1 ? 0.0f : __int_as_float(0x7fffffff); }
 
 // What a thread does: its lane's part of the states of one channel, for kRows rows at a time.
 template <typename Element, typename State, int kRows, bool kWhole>
@@ -40,8 +36,9 @@ class UpdateLane {
   __device__ __forceinline__ explicit UpdateLane(const UpdateArgs& args)
       : args_(args),
         p_(args.params),
-        lane_(threadIdx.x % args.lanes),
-        channel_(static_cast<int64_t>(blockIdx.x) * args.channels + threadIdx.x / args.lanes),
+        lanes_(1u << args.lane_bits),
+        lane_(threadIdx.x & (lanes_ - 1)),
+        channel_((static_cast<int64_t>(blockIdx.x) * kUpdateThreads + threadIdx.x) >> args.lane_bits),
         has_channel_(channel_ < p_.dim) {
     if (has_channel_ && p_.groups > 1) group_ = channel_ / args.channels_per_group;
     if (has_channel_ && p_.D != nullptr) D_ = p_.D[channel_];
@@ -83,13 +80,19 @@ class UpdateLane {
     const int own = lane_ % kRows;
     const int64_t own_step = ((first_row_ + own) * p_.tokens + token) * p_.dim + channel_;
     const bool has_own = has_channel_ && own < rows_;
-    const auto own_value = [&](const void* data) {
-      return has_own && data != nullptr ? static_cast<float>(static_cast<const Element*>(data)[own_step]) : 0.0f;
-    };
-    const float u = own_value(p_.u);
-    const float z = own_value(p_.z);
-    float own_dt = own_value(p_.delta) + delta_bias_;
-    if constexpr (kWhole) load_matrices(token);  // on the way before anything waits
+    // All loads before the first conversion, which would wait.
+    Element u_element = Element(0.0f);
+    Element delta_element = u_element;
+    Element z_element = u_element;
+    if (has_own) {
+      u_element = static_cast<const Element*>(p_.u)[own_step];
+      delta_element = static_cast<const Element*>(p_.delta)[own_step];
+      z_element = static_cast<const Element*>(p_.z == nullptr ? p_.u : p_.z)[own_step];
+    }
+    if constexpr (kWhole) load_matrices(token);
+    const float u = static_cast<float>(u_element);
+    const float z = static_cast<float>(z_element);
+    float own_dt = static_cast<float>(delta_element) + delta_bias_;
 
     if (p_.delta_softplus) softplus<1, sizeof(Element) == 4>(&own_dt);
     const float own_du = own_dt * u;
@@ -103,7 +106,7 @@ class UpdateLane {
     if constexpr (kWhole) {
       walk(token, y);
     } else {
-      for (int64_t first = 0; first < p_.dstate; first += args_.lanes * kUpdateVector) {
+      for (int64_t first = 0; first < p_.dstate; first += lanes_ * kUpdateVector) {
         move_to(first);
         if (token == 0) {
           load_states(state_, 0);
@@ -115,7 +118,7 @@ class UpdateLane {
       }
     }
 
-    float out = fmaf(D_, u, sum_over_lanes(y, lane_, args_.lanes));
+    float out = fmaf(D_, u, sum_over_lanes(y, lane_, lanes_));
     if (p_.z != nullptr) out *= silu<Element>(z);
     if (has_own && lane_ < kRows) {
       if (args_.slots != nullptr) {
@@ -196,6 +199,7 @@ class UpdateLane {
 
   const UpdateArgs& args_;
   const SelectiveStateUpdateParams& p_;
+  const unsigned lanes_;  // of a channel
   const unsigned lane_;
   const int64_t channel_;
   const bool has_channel_;
