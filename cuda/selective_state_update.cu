@@ -2,6 +2,7 @@
 #include "selective_state_update.cuh"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "host_integers.cuh"
 #include "queue.cuh"
@@ -22,19 +23,18 @@ bool holds_whole_channels(const SelectiveStateUpdateParams& params) {
   return params.dstate % kUpdateVector == 0 && params.dstate <= 32 * kUpdateVector;
 }
 
-// The rows of a block of the kernel for one token, or 0 where that kernel does not fit.
+// The rows that a thread of the kernel for one token works on, or 0 where that kernel does not fit.
 int64_t token_rows(const UpdateArgs& args) {
   const SelectiveStateUpdateParams& p = args.params;
   if (p.tokens != 1 || p.states != nullptr || !holds_whole_channels(p)) return 0;
   constexpr int64_t kMostOffset = int64_t{1} << 31;
   if (args.row_states > kMostOffset || p.batch > kMostOffset / std::max(p.dim, args.step_matrices)) return 0;
-  const int64_t lanes = p.dim << args.lane_bits;
-  int64_t rows = kMostTokenRows;
-  while (rows > 1 && divide_up(p.batch, rows) * lanes < kEnoughThreads) rows /= 2;
+  const int64_t threads = divide_up(p.batch, kMostTokenRows) * (p.dim << args.lane_bits);
+  const int64_t rows = threads >= kEnoughThreads || p.batch > kMostGridRows ? kMostTokenRows : 1;
   return divide_up(p.batch, rows) <= kMostGridRows ? rows : 0;
 }
 
-TokenArgs token_args(const UpdateArgs& args, int64_t rows) {
+TokenArgs token_args(const UpdateArgs& args) {
   const SelectiveStateUpdateParams& p = args.params;
   TokenArgs token;
   token.state = p.state;
@@ -54,9 +54,8 @@ TokenArgs token_args(const UpdateArgs& args, int64_t rows) {
   token.dstate = static_cast<uint32_t>(p.dstate);
   token.row_states = static_cast<uint32_t>(args.row_states);
   token.step_matrices = static_cast<uint32_t>(args.step_matrices);
-  token.channels_per_group = static_cast<uint32_t>(args.channels_per_group);
+  token.channels_per_group = args.channels_per_group;
   token.lane_bits = args.lane_bits;
-  token.rows = static_cast<uint32_t>(rows);
   token.has_z = p.z != nullptr;
   token.delta_softplus = p.delta_softplus;
   return token;
@@ -73,7 +72,7 @@ cudaError_t launch_token(const TokenArgs& args, const CudaQueue& queue) {
   early.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config = {};
   config.gridDim.x = static_cast<unsigned>(divide_up(args.dim, kTokenThreads >> args.lane_bits));
-  config.gridDim.y = static_cast<unsigned>(divide_up(args.batch, args.rows));
+  config.gridDim.y = static_cast<unsigned>(divide_up(args.batch, kRows));
   config.blockDim.x = kTokenThreads;
   config.stream = queue.stream;
   config.attrs = &early;
@@ -85,7 +84,7 @@ template <typename Element, typename State, int kRows, bool kWhole>
 cudaError_t launch_rows(const UpdateArgs& args, const CudaQueue& queue) {
   const SelectiveStateUpdateParams& p = args.params;
   const int64_t blocks = divide_up(p.dim << args.lane_bits, kUpdateThreads);
-  if (blocks > (int64_t{1} << 31) - 1) return cudaErrorInvalidConfiguration;
+  if (blocks > (int64_t{1} << 31) - 1 || (p.groups > 1 && p.dim > UINT32_MAX)) return cudaErrorInvalidConfiguration;
   const dim3 grid(static_cast<unsigned>(blocks),
                   static_cast<unsigned>(std::min(divide_up(p.batch, kRows), kMostGridRows)));
   update_states<Element, State, kRows, kWhole><<<grid, kUpdateThreads, 0, queue.stream>>>(args);
@@ -96,9 +95,8 @@ template <typename Element, typename State>
 cudaError_t launch_types(const UpdateArgs& args, const CudaQueue& queue) {
   const SelectiveStateUpdateParams& p = args.params;
   if (const int64_t rows = token_rows(args); rows > 0) {
-    const TokenArgs token = token_args(args, rows);
-    return rows >= kMostUpdateRows ? launch_token<Element, State, kMostUpdateRows>(token, queue)
-                                   : launch_token<Element, State, 1>(token, queue);
+    return rows > 1 ? launch_token<Element, State, kMostTokenRows>(token_args(args), queue)
+                    : launch_token<Element, State, 1>(token_args(args), queue);
   }
   if (!holds_whole_channels(p)) return launch_rows<Element, State, 1, false>(args, queue);
   const int64_t threads = divide_up(p.batch, kMostUpdateRows) * (p.dim << args.lane_bits);
@@ -145,7 +143,7 @@ Status selective_state_update(const Call& call, const SelectiveStateUpdateParams
   args.slots = params.device_slots;
   args.slots_end = static_cast<uint32_t>(std::min(params.slots, int64_t{1} << 31));
   while (args.lane_bits < 5 && int64_t{kUpdateVector} << args.lane_bits < params.dstate) ++args.lane_bits;
-  args.channels_per_group = params.dim / params.groups;
+  args.channels_per_group = static_cast<uint32_t>(params.dim / params.groups);
   args.row_states = params.dim * params.dstate;
   args.step_matrices = params.groups * params.dstate;
   void* slots = nullptr;

@@ -21,10 +21,10 @@ struct UpdateArgs {
   uint32_t slots_end = 0;          // slots below are there
   float* parked = nullptr;         // where states wait between tokens unless kWhole: [batch, dim, dstate]
 
-  unsigned lane_bits = 2;  // a channel has 2^lane_bits lanes, at least kMostUpdateRows and at most 32
-  int64_t channels_per_group = 0;
-  int64_t row_states = 0;     // dim * dstate
-  int64_t step_matrices = 0;  // groups * dstate
+  unsigned lane_bits = 2;           // a channel has 2^lane_bits lanes, at least kMostUpdateRows and at most 32
+  uint32_t channels_per_group = 0;  // where there are several groups: then dim fits 32 bits
+  int64_t row_states = 0;           // dim * dstate
+  int64_t step_matrices = 0;        // groups * dstate
 };
 
 // What a thread does: its lane's part of the states of one channel, for kRows rows at a time.
@@ -40,7 +40,7 @@ class UpdateLane {
         lane_(threadIdx.x & (lanes_ - 1)),
         channel_((static_cast<int64_t>(blockIdx.x) * kUpdateThreads + threadIdx.x) >> args.lane_bits),
         has_channel_(channel_ < p_.dim) {
-    if (has_channel_ && p_.groups > 1) group_ = channel_ / args.channels_per_group;
+    if (has_channel_ && p_.groups > 1) group_ = static_cast<uint32_t>(channel_) / args.channels_per_group;
     if (has_channel_ && p_.D != nullptr) D_ = p_.D[channel_];
     if (has_channel_ && p_.delta_bias != nullptr) delta_bias_ = p_.delta_bias[channel_];
   }

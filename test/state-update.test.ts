@@ -29,6 +29,13 @@ const kernels: Row[] = floats.flatMap((dtype) =>
   ),
 );
 
+const manyRows: Row[] = floats.flatMap((dtype) =>
+  floats.map((stateDType): Row => {
+    const spec = { dtype, stateDType, batch: 9, dim: 5480, dstate: 4 };
+    return [`${dtype}, states ${stateDType}, batch 9, dim 5480`, 'its own kernel, with four rows a thread', spec];
+  }),
+);
+
 const sizes: Row[] = [
   ['dim 1', 'less than a vector of channels', { dim: 1 }],
   ['dim 17', 'one more than a vector of 16', { dim: 17 }],
@@ -37,8 +44,11 @@ const sizes: Row[] = [
   ['dstate 2', 'fewer states than lanes', { dstate: 2, tokens: 2 }],
   ['dstate 7', 'no whole vector', { dstate: 7, tokens: 2 }],
   ['dstate 20', 'a vector and a part', { dstate: 20, tokens: 2 }],
+  ['dstate 20, one token', 'lanes without states', { dstate: 20, groups: 3 }],
+  ['dstate 4, dim 17, 16 bits', 'rows that no prefetch can begin at', { dstate: 4, dim: 17, stateDType: 'float16' }],
   ['dstate 64', 'several vectors', { dstate: 64, tokens: 2 }],
   ['dstate 128', 'as many as a warp holds', { dstate: 128, dim: 5, tokens: 2 }],
+  ['dstate 128, one token', 'the same', { dstate: 128, dim: 5 }],
   ['dstate 300', 'more than a warp holds', { dstate: 300, dim: 5, tokens: 3 }],
   ['dstate 301', 'the same, unaligned', { dstate: 301, dim: 5, tokens: 3, stateDType: 'bfloat16' }],
   ['dstate 300, one token', 'nothing to keep between tokens', { dstate: 300, dim: 5, stateDType: 'float16' }],
@@ -79,7 +89,7 @@ const slots: Row[] = [
   ],
 ];
 
-const rows = [...kernels, ...sizes];
+const rows = [...kernels, ...manyRows, ...sizes];
 
 describeOnEachDevice((device) => {
   test.each(rows)('%s: %s', async (_name, _reason, spec) => {
@@ -87,6 +97,7 @@ describeOnEachDevice((device) => {
     for (const form of ['promise', 'sync'] as const) {
       expect(updateComplaints(problem, await callUpdate(problem, device, { form }))).toEqual([]);
     }
+    expect(updateComplaints(problem, await callUpdate(problem, device, { returnStates: false }))).toEqual([]);
     if (spec.tokens !== undefined && spec.tokens !== 1) return;
     expect(updateComplaints(problem, await callUpdate(problem, device, { hasTokenAxis: false }))).toEqual([]);
   });
@@ -95,7 +106,10 @@ describeOnEachDevice((device) => {
     test.each(slots)('%s: %s', async (_name, _reason, spec) => {
       const problem = updateCase(spec);
       for (const form of ['promise', 'sync'] as const) {
-        expect(updateComplaints(problem, await callUpdate(problem, device, { form, slotsAs }))).toEqual([]);
+        for (const returnStates of [true, false]) {
+          const call = { form, slotsAs, returnStates };
+          expect(updateComplaints(problem, await callUpdate(problem, device, call))).toEqual([]);
+        }
       }
     });
   });
@@ -111,7 +125,9 @@ describeOnEachDevice((device) => {
 
   test('batch 300000, more groups of rows than a grid axis has blocks', async () => {
     const problem = updateCase({ batch: 300_000, dim: 2, dstate: 4 });
-    expect(updateComplaints(problem, await callUpdate(problem, device))).toEqual([]);
+    for (const returnStates of [true, false]) {
+      expect(updateComplaints(problem, await callUpdate(problem, device, { returnStates }))).toEqual([]);
+    }
   });
 
   test.each(floats)('a scan and then token after token equals one long scan, %s', async (dtype) => {
@@ -198,24 +214,28 @@ describeOnEachDevice((device) => {
     expect(result).toMatchObject({ device, out: { device, dims: [2, 1, 33], dtype: 'float32' } });
   });
 
-  test('NaN stays in its row and channel', async () => {
-    const problem = updateCase({ batch: 5, dim: 37, tokens: 2 });
-    const clean = await callUpdate(problem, device);
+  test.each([1, 2])('NaN stays in its row and channel, %d tokens', async (tokens) => {
+    const problem = updateCase({ batch: 5, dim: 37, tokens });
+    const call = { returnStates: false };
+    const clean = await callUpdate(problem, device, call);
     const u = Float64Array.from(problem.scan.u);
-    const poisoned = (i: number): boolean => Math.floor(i / 74) === 3 && i % 37 === 18;
+    const poisoned = (i: number): boolean => Math.floor(i / (37 * tokens)) === 3 && i % 37 === 18;
     for (let i = 0; i < u.length; i++) if (poisoned(i)) u[i] = Number.NaN;
-    const { out } = await callUpdate({ ...problem, scan: { ...problem.scan, u } }, device);
+    const { out } = await callUpdate({ ...problem, scan: { ...problem.scan, u } }, device, call);
     const wrong = Array.from(out.keys()).filter((i) => (poisoned(i) ? !Number.isNaN(out[i]) : out[i] !== clean.out[i]));
     expect(wrong).toEqual([]);
   });
 });
 
 describeOnGpus((device) => {
-  test.each([3, 2 ** 31 - 1, -2, -(2 ** 31)])('a slot that is not there, %d, on the GPU gives NaN', async (stray) => {
-    const problem = updateCase({ batch: 6, slots: [2, -1, 0, -1, 1, -1], poolSize: 3, tokens: 2 });
-    const got = await callUpdate({ ...problem, slots: [2, stray, 0, -1, 1, stray] }, device, { slotsAs: 'device' });
+  const strays = [3, 2 ** 31 - 1, -2, -(2 ** 31)].flatMap((stray) => [1, 2].map((tokens) => [stray, tokens] as const));
+
+  test.each(strays)('a slot that is not there, %d, on the GPU gives NaN, %d tokens', async (stray, tokens) => {
+    const problem = updateCase({ batch: 6, slots: [2, -1, 0, -1, 1, -1], poolSize: 3, tokens });
+    const call = { slotsAs: 'device', returnStates: tokens > 1 } as const;
+    const got = await callUpdate({ ...problem, slots: [2, stray, 0, -1, 1, stray] }, device, call);
     for (const [b, slot] of [2, stray, 0, -1, 1, stray].entries()) {
-      for (const x of [got.out, got.states]) {
+      for (const x of [got.out, ...(got.states ? [got.states] : [])]) {
         const row = x.subarray((b * x.length) / 6, ((b + 1) * x.length) / 6);
         expect(row.every(Number.isNaN)).toBe(slot === stray);
         if (slot === stray) row.fill(0);
