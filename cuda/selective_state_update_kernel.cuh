@@ -1,6 +1,7 @@
-// One token, or a few, of every channel of every row. Adjacent lanes share a channel and hold four states each, one
-// vector of memory. What a channel has once (softplus, the gate, D) is spread over its lanes: each computes it for one
-// of the rows of the batch that a thread works on.
+// One token, or a few, of every channel of every row, with nothing assumed of the sizes; the common case is that of
+// selective_state_update_token.cuh. Adjacent lanes share a channel and hold four states each, one vector of memory.
+// What a channel has once (softplus, the gate, D) is spread over its lanes: each computes it for one of the rows of the
+// batch that a thread works on.
 //
 // kWhole: the states of a channel are whole vectors, no more than its lanes hold, and stay in registers over all
 // tokens. A thread then works on kRows rows, which share its part of A, and all their states are on the way before any

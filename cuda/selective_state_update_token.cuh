@@ -1,6 +1,6 @@
-// One token of every channel of every row, where the states of a channel are whole vectors. Reading and writing the
-// states binds it, 128 bytes of memory for 60 operations, so what it takes is that all loads of a thread are on the way
-// before it waits for any.
+// One token of every channel of every row, where the states of a channel are whole vectors and are not kept. Memory
+// binds it: each state is read and written once, for about five operations. So what it takes is that all loads of a
+// thread are on the way before it waits for any, and that many threads are at it.
 //
 // Adjacent lanes share a channel and hold four states each, of kRows rows, which share A. What a channel has once a row
 // (softplus, the gate, D) is spread over its lanes: each computes it for one of the rows. Lanes past the last channel,
@@ -203,6 +203,8 @@ class TokenLane {
 template <typename Element, typename State, int kRows>
 __global__ void __launch_bounds__(kTokenThreads) update_token(const __grid_constant__ TokenArgs args) {
   TokenLane<Element, State, kRows> lane(args);
+  // With one row a thread there is room for all blocks before the wait. With more, most of them come when the wait is
+  // over, and the prefetch only adds traffic to the second-level cache, which is what binds then.
   if constexpr (kRows == 1) lane.prefetch_states();
   wait_for_earlier_kernels();
   lane.update();
