@@ -2,6 +2,7 @@
 // out. Included once for each vector set, after the header that defines its Vec.
 #pragma once
 
+#include "selective_scan_prefetch.h"
 #include "selective_scan_slice.h"
 #include "selective_scan_states.h"
 #include "selective_scan_tile.h"
@@ -142,20 +143,25 @@ class SliceScan {
     }
   }
 
-  void load_varying(const void* data, int64_t time, int64_t steps, float* tile) const {
+  // Varying B and C as lanes and steps of the whole array. 'bdl' numbers the states of all batches and groups through
+  // as lanes, and the parts of a complex value are steps; 'bld' has the tokens of all batches as steps, and the parts
+  // are lanes.
+  int64_t parts_as_lanes() const { return params_.layout == Layout::kBLD ? parts(params_) : 1; }
+  int64_t parts_as_steps() const { return params_.layout == Layout::kBLD ? 1 : parts(params_); }
+  int64_t varying_lanes() const { return params_.dstate * parts_as_lanes(); }
+  int64_t varying_lane() const {
     const int64_t group = slice_.channel / (params_.dim / params_.groups);
+    return (params_.layout == Layout::kBLD ? group : slice_.batch * params_.groups + group) * varying_lanes();
+  }
+
+  void load_varying(const void* data, int64_t time, int64_t steps, float* tile) const {
     Plane plane = B_;
     plane.data = data;
-    // 'bdl' numbers the states of all batches and groups through as lanes, and the parts of a complex value are steps;
-    // 'bld' has the tokens of all batches as steps, and the parts are lanes.
-    const bool tokens_first = params_.layout == Layout::kBLD;
-    const int64_t columns = params_.dstate * (tokens_first ? parts(params_) : 1);
-    const int64_t first = (tokens_first ? group : slice_.batch * params_.groups + group) * columns;
-    const int64_t parts_as_steps = tokens_first ? 1 : parts(params_);
-    const int64_t first_step = tokens_first ? slice_.batch * params_.seqlen + time : time * parts_as_steps;
-    for (int64_t n = 0; n < columns; n += kLanes) {
-      const int lanes = columns - n < kLanes ? static_cast<int>(columns - n) : kLanes;
-      load_tile(plane, first + n, first_step, lanes, steps * parts_as_steps, tile + n * kTile * parts_as_steps);
+    for (int64_t n = 0; n < varying_lanes(); n += kLanes) {
+      const int64_t rest = varying_lanes() - n;
+      const int lanes = rest < kLanes ? static_cast<int>(rest) : kLanes;
+      load_tile(plane, varying_lane() + n, step_of(time) * parts_as_steps(), lanes, steps * parts_as_steps(),
+                tile + n * kTile * parts_as_steps());
     }
   }
 
@@ -173,14 +179,39 @@ class SliceScan {
     load_tile(plane, lane_of(k), step_of(time), lanes_of(k), steps, tile);
   }
 
+  // What is wanted after a block's u and delta: the rest of it, and what the next block begins with.
+  void add_soon(int64_t k, int64_t time, TilePrefetch* activations, TilePrefetch* matrices) const {
+    if (!slice_.carry_only) {
+      activations->add(params_.z, lane_of(k), step_of(time));
+      activations->add(params_.out, lane_of(k), step_of(time));
+    }
+    const bool ends_tile = k + 1 == lane_blocks_;
+    const int64_t next_k = ends_tile ? 0 : k + 1;
+    const int64_t next_time = ends_tile ? time + kTile : time;
+    if (next_time >= slice_.end) return;
+    activations->add(params_.u, lane_of(next_k), step_of(next_time));
+    activations->add(params_.delta, lane_of(next_k), step_of(next_time));
+    if (!ends_tile) return;
+    for (int64_t n = 0; n < varying_lanes(); n += kLanes) {
+      const int64_t step = step_of(next_time) * parts_as_steps();
+      if (params_.varying_b) matrices->add(params_.B, varying_lane() + n, step);
+      if (params_.varying_c && !slice_.carry_only) matrices->add(params_.C, varying_lane() + n, step);
+    }
+  }
+
   void prepare(int64_t k, int64_t time, int64_t steps) {
     load_activations(params_.u, k, time, steps, du_);
     load_activations(params_.delta, k, time, steps, dt_);
     const Vec delta_bias = load(delta_bias_of(k));
     // A complex y is doubled at the end.
     const Vec D = params_.is_complex ? load(D_of(k)) * Vec::set(0.5f) : load(D_of(k));
+    TilePrefetch activations(u_);
+    TilePrefetch matrices(B_, parts_as_steps());
+    add_soon(k, time, &activations, &matrices);
     Vec sum = Vec::zero();
     for (int64_t i = 0; i < steps * kLanes; i += kLanes) {
+      activations.ask(i / kLanes);
+      matrices.ask(i / kLanes);
       const Vec u = load(du_ + i);
       Vec dt = load(dt_ + i) + delta_bias;
       if (params_.delta_softplus) dt = softplus(dt);
