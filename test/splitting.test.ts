@@ -14,11 +14,17 @@ describeOnEachDevice((device) => {
 
   // Few channels and many steps, where a backend has to share out time itself.
   const long: Partial<CaseSpec> = { batch: 1, dim: 2, seqlen: 12_345 };
+  // Steps so small that states remember thousands of them, and with them the state a stretch of time began with.
+  const lasting: Partial<CaseSpec> = { deltaSoftplus: false, deltaBias: false, deltaRange: [0, 0.002] };
   const splits: [string, Partial<CaseSpec>, number[]][] = [
     ['after any step', { dim: 5, seqlen: 130 }, [1, 2, 63, 64, 65, 129]],
     ['a long sequence', long, [1, 4096, 6173, 12_344]],
     ['a long bfloat16 sequence', { ...long, dtype: 'bfloat16' }, [5000]],
+    // One or two runs of channels too many for the threads: those alone are cut in time.
+    ['channels that do not share out evenly', { ...lasting, batch: 1, dim: 40, seqlen: 3000 }, [1000]],
     ['a long complex sequence', { ...long, complex: true, seqlen: 5000 }, [2500]],
+    ['a long memory', { ...long, ...lasting }, [5000]],
+    ['a long complex memory', { ...long, ...lasting, complex: true }, [5000]],
   ];
 
   describe.each(layouts)('a call goes on where another stopped, %s', (layout) => {
@@ -44,6 +50,7 @@ describeOnEachDevice((device) => {
     ['one step each', { seqlen: 9, cuSeqlens: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] }],
     ['one sequence', { seqlen: 65, cuSeqlens: [0, 65] }],
     ['one long, few channels', { seqlen: 6000, dim: 2, cuSeqlens: [0, 5, 5990, 6000] }],
+    ['one long among short ones', { ...lasting, seqlen: 4400, dim: 16, cuSeqlens: [0, 100, 4100, 4200, 4300, 4400] }],
     ['many', { seqlen: 600, cuSeqlens: Array.from({ length: 301 }, (_, s) => 2 * s) }],
     ['more than steps', { seqlen: 3, cuSeqlens: [...Array(200).fill(0), 1, 2, ...Array(200).fill(3)] }],
   ];

@@ -59,13 +59,13 @@ class Workspace {
 // From each chunk's final state from zero to its true final state, in the order of time.
 void combine_carries(const ScanPlan& plan, bool is_complex, Workspace* workspace) {
   const int64_t floats = plan.carry_floats();
-  for (const SequencePlan& sequence : plan.sequences()) {
-    const int64_t chunks = sequence.chunks_after_first;
-    for (int64_t i = 0; i < plan.units() * chunks; ++i) {
+  for (const PlanPart& part : plan.parts()) {
+    const int64_t chunks = part.chunks_after_first;
+    for (int64_t i = 0; i < part.units * chunks; ++i) {
       if (i % chunks == 0) continue;  // chunk 0 was computed from its true start
-      const float* before = workspace->carry(sequence.first_carry + i - 1);
-      const float* decay = workspace->decay(sequence.first_carry + i);
-      float* after = workspace->carry(sequence.first_carry + i);
+      const float* before = workspace->carry(part.first_carry + i - 1);
+      const float* decay = workspace->decay(part.first_carry + i);
+      float* after = workspace->carry(part.first_carry + i);
       if (!is_complex) {
         for (int64_t j = 0; j < floats; ++j) after[j] += decay[j] * before[j];
         continue;
@@ -93,13 +93,13 @@ Status run_scan(const Call& call, const SelectiveScanParams& params, const ScanK
       if (stopped(call.cancelled)) return;
       const FlushDenormals flush;
       const ScanPiece piece = plan.piece(phase, index);
-      const SequencePlan& sequence = plan.sequences()[static_cast<size_t>(piece.sequence)];
+      const PlanPart& part = plan.parts()[static_cast<size_t>(piece.part)];
       ScanSlice slice = plan.slice(piece);
       slice.scratch = workspace.scratch(slot);
       slice.stopped = stopped;
       slice.stop_context = call.cancelled;
-      if (sequence.chunks_after_first > 0) {
-        const int64_t carry = sequence.first_carry + piece.unit * sequence.chunks_after_first + piece.chunk;
+      if (part.chunks_after_first > 0) {
+        const int64_t carry = part.first_carry + piece.unit * part.chunks_after_first + piece.chunk;
         slice.carry_only = phase == 0 && piece.chunk > 0;
         if (phase == 0) slice.carry_out = workspace.carry(carry);
         if (phase == 1) slice.carry_in = workspace.carry(carry - 1);
