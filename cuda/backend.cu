@@ -5,6 +5,7 @@
 #include "queue.cuh"
 #include "roofs.cuh"
 #include "selective_scan.cuh"
+#include "selective_scan_describe.cuh"
 #include "selective_state_update.cuh"
 #include "status.cuh"
 
@@ -64,6 +65,7 @@ const Backend& cuda_backend() {
       copy,           mark,
       wait,           measure_roofs,
       selective_scan, selective_state_update,
+      describe_scan,
   };
   return backend;
 }

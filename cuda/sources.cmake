@@ -11,6 +11,7 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_bfloat16.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_chunks.cu
+  ${CMAKE_CURRENT_LIST_DIR}/selective_scan_describe.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_float16.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_float32.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_state_update.cu

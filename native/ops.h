@@ -165,6 +165,10 @@ struct Backend {
   // The ops, one line each.
   Status (*selective_scan)(const Call& call, const SelectiveScanParams& params);
   Status (*selective_state_update)(const Call& call, const SelectiveStateUpdateParams& params);
+
+  // For people: which kernel selective_scan would run and how the work is cut, in a few words. A function of the sizes,
+  // of cu_seqlens and of which arrays there are; it reads none and needs no device.
+  Status (*describe_scan)(const SelectiveScanParams& params, std::string* words);
 };
 
 const Backend& cpu_backend();

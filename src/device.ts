@@ -43,14 +43,25 @@ export function devices(): (CpuDevice | CudaDevice)[] {
  */
 export function resolveDevice(name: unknown): Device {
   if (name === 'cpu') return cpu;
-  if (name === undefined) {
-    const preset = process.env.SELECTIVE_SCAN_DEVICE;
-    return parse(preset || 'auto', preset ? 'SELECTIVE_SCAN_DEVICE' : 'device');
-  }
-  return parse(name, 'device');
+  const device = namedDevice(name);
+  if (device.index < 0) return device;
+  const { gpus, noGpu } = find();
+  if (device.index < gpus.length) return device;
+  const [given, source] = preset(name);
+  const reason = gpus.length > 0 ? `this machine has ${gpus.map((gpu) => gpu.device).join(', ')}.` : noGpu;
+  throw new SelectiveScanError('ERR_DEVICE', `Expected ${source} '${given}' to be a GPU of this machine: ${reason}`);
 }
 
-function parse(name: unknown, source: string): Device {
+/** The name given, or in its place the environment's or 'auto', and what to call it in an error. */
+function preset(name: unknown): [name: unknown, source: string] {
+  if (name !== undefined) return [name, 'device'];
+  const { SELECTIVE_SCAN_DEVICE } = process.env;
+  return SELECTIVE_SCAN_DEVICE ? [SELECTIVE_SCAN_DEVICE, 'SELECTIVE_SCAN_DEVICE'] : ['auto', 'device'];
+}
+
+/** The same as resolveDevice, but a GPU that is named need not be there. */
+export function namedDevice(given: unknown): Device {
+  const [name, source] = preset(given);
   if (name === 'cpu') return cpu;
   if (name === 'auto') return find().gpus.length > 0 ? { name: 'cuda:0', index: 0 } : cpu;
   const match = typeof name === 'string' ? /^cuda(?::(0|[1-9]\d{0,4}))?$/.exec(name) : null;
@@ -61,10 +72,7 @@ function parse(name: unknown, source: string): Device {
     );
   }
   const index = Number(match[1] ?? 0);
-  const { gpus, noGpu } = find();
-  if (index < gpus.length) return { name: `cuda:${index}`, index };
-  const reason = gpus.length > 0 ? `this machine has ${gpus.map((gpu) => gpu.device).join(', ')}.` : noGpu;
-  throw new SelectiveScanError('ERR_DEVICE', `Expected ${source} '${name}' to be a GPU of this machine: ${reason}`);
+  return { name: `cuda:${index}`, index };
 }
 
 const open = new Set<number>([cpu.index]);

@@ -10,6 +10,7 @@ export {
 export type { DType } from './dtype.js';
 export { type ErrorCode, SelectiveScanError } from './errors.js';
 export type { FloatArray, HostArray } from './host-array.js';
+export { type ScanKernelOptions, scanKernel } from './ops/scan-kernel.js';
 export {
   type Layout,
   type SelectiveScanDims,

@@ -60,6 +60,8 @@ export interface Native {
     cancel: CancelFlag | undefined,
     ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
+
+  describeScan(device: number, sizes: Float64Array, cuSeqlens: RawView | undefined, hasZ: boolean): string;
 }
 
 const nodeGypBuild = require('node-gyp-build') as (folder: string) => unknown;

@@ -14,6 +14,7 @@ const publicNames = [
   'Tensor',
   'devices',
   'measureRoofs',
+  'scanKernel',
   'selectiveScan',
   'selectiveScanSync',
   'selectiveStateUpdate',

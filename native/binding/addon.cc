@@ -23,6 +23,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   // The ops, one line each.
   exports.Set("selectiveScan", Napi::Function::New(env, guarded<selective_scan>));
   exports.Set("selectiveStateUpdate", Napi::Function::New(env, guarded<selective_state_update>));
+
+  exports.Set("describeScan", Napi::Function::New(env, guarded<describe_scan>));
   return exports;
 }
 

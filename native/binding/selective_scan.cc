@@ -1,9 +1,11 @@
 #include "selective_scan.h"
 
 #include <array>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "../runtime/device.h"
 #include "arguments.h"
 #include "errors.h"
 
@@ -111,6 +113,24 @@ Napi::Value selective_scan(const Napi::CallbackInfo& info) {
     return backend.selective_scan(context, with_addresses(params, addresses, cu_seqlens));
   };
   return run_or_submit(info, std::move(call), kFirstArray, cancel_flag_of(info[4]));
+}
+
+Napi::Value describe_scan(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Backend* backend = backend_of(device_of(info[0]));
+  if (backend == nullptr) {
+    throw to_error(env, {Code::kUnsupported, "This build of selective-scan has no CUDA backend."});
+  }
+  SelectiveScanParams params = read_params(env, info[1]);
+  float_size(env, params.dtype);
+  const std::vector<int32_t> cu_seqlens = read_cu_seqlens(info[2], params);
+  params.cu_seqlens = cu_seqlens.empty() ? nullptr : cu_seqlens.data();
+  // Stands for an array that is there, as aligned as any; nobody reads it.
+  alignas(256) static const char array = 0;
+  if (info[3].ToBoolean()) params.z = &array;
+  std::string words;
+  check(env, backend->describe_scan(params, &words));
+  return Napi::String::New(env, words);
 }
 
 }  // namespace selective_scan

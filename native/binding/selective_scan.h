@@ -7,4 +7,7 @@ namespace selective_scan {
 // selectiveScan(device, isPromise, sizes, cuSeqlens, cancelFlag, ...arrays): void | Promise<void>
 Napi::Value selective_scan(const Napi::CallbackInfo& info);
 
+// describeScan(device, sizes, cuSeqlens, hasZ): string. Of a device that need not be there.
+Napi::Value describe_scan(const Napi::CallbackInfo& info);
+
 }  // namespace selective_scan

@@ -81,6 +81,7 @@ const Backend& cpu_backend() {
       /*measure_roofs=*/nullptr,
       cpu_selective_scan,
       cpu_selective_state_update,
+      cpu_describe_scan,
   };
   return backend;
 }

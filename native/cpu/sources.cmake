@@ -8,6 +8,7 @@ set(SELECTIVE_SCAN_CPU_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/cpu_info.cc
   ${CMAKE_CURRENT_LIST_DIR}/memory.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cc
+  ${CMAKE_CURRENT_LIST_DIR}/selective_scan_describe.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_plan.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_state_update.cc
   ${CMAKE_CURRENT_LIST_DIR}/thread_pool.cc

@@ -11,9 +11,18 @@ Status count_gpus(int* gpus) {
 #endif
 }
 
+const Backend* backend_of(int device) {
+  if (device == kCpuDevice) return &cpu_backend();
+#ifdef SELECTIVE_SCAN_CUDA
+  return &cuda_backend();
+#else
+  return nullptr;
+#endif
+}
+
 Status find_device(int device, const Backend** backend, int* index) {
+  *backend = backend_of(device);
   if (device == kCpuDevice) {
-    *backend = &cpu_backend();
     *index = 0;
     return {};
   }
@@ -24,9 +33,6 @@ Status find_device(int device, const Backend** backend, int* index) {
     return {Code::kDevice, "Expected a device from cuda:0 to cuda:" + std::to_string(gpus - 1) +
                                " but received cuda:" + std::to_string(device) + "."};
   }
-#ifdef SELECTIVE_SCAN_CUDA
-  *backend = &cuda_backend();
-#endif
   *index = device;
   return {};
 }

@@ -200,7 +200,7 @@ function inLayout(layout: Layout, batch: Axis, inner: readonly Axis[], time: Axi
   return layout === 'bdl' ? [batch, ...inner, time] : [batch, time, ...inner];
 }
 
-function checkLayout(layout: unknown): Layout {
+export function checkLayout(layout: unknown): Layout {
   if (layout === undefined) return 'bdl';
   if (layout === 'bdl' || layout === 'bld') return layout;
   throw new SelectiveScanError('ERR_OPTION', `Expected layout to be 'bdl' or 'bld' but received ${describe(layout)}.`);
@@ -228,7 +228,10 @@ function readSizes(
   variesB: boolean,
   variesC: boolean,
 ): Sizes {
-  const dims = given === undefined && operands.areTensors ? shownSizes(operands, layout, variesB, variesC) : given;
+  return readDims(given === undefined && operands.areTensors ? shownSizes(operands, layout, variesB, variesC) : given);
+}
+
+export function readDims(dims: unknown): Sizes {
   const read = readOptions<SelectiveScanDims>(dims, knownDims, 'dims');
   const dim = checkSize('dims.dim', read.dim, 1);
   return {
@@ -256,7 +259,7 @@ function shownSizes(operands: Operands<Name>, layout: Layout, variesB: boolean, 
 }
 
 /** A copy of cuSeqlens, whose values are checked here and must not change after. */
-function readCuSeqlens(value: unknown, { batch, seqlen }: Sizes): Int32Array | undefined {
+export function readCuSeqlens(value: unknown, { batch, seqlen }: Sizes): Int32Array | undefined {
   if (value === undefined) return undefined;
   const starts = copyIntegers('cuSeqlens', value, 'sequences + 1');
   const fail = (expected: string, received: unknown) =>

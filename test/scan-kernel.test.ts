@@ -1,0 +1,67 @@
+import { describe, expect, test } from '@jest/globals';
+import { type CpuDevice, devices, type ScanKernelOptions, scanKernel, synchronizeSync } from 'selective-scan';
+import { expectFailure, thrownBy } from './support/failures';
+import './support/patience';
+
+const dims = { batch: 2, dim: 64, seqlen: 128, dstate: 16 };
+
+describe('on cpu', () => {
+  const kernel = (options: Partial<ScanKernelOptions>) => scanKernel({ dims, device: 'cpu', ...options });
+
+  test('says the vector set and the run of channels, which is of one group', () => {
+    const { vectorSet } = devices()[0] as CpuDevice;
+    expect(kernel({ dims: { ...dims, groups: 32 } })).toBe(`${vectorSet}, runs of 2 channels`);
+  });
+
+  test('says where time is cut', () => {
+    const { threads } = devices()[0] as CpuDevice;
+    const long = { batch: 1, dim: 4, seqlen: 65_536, dstate: 16 };
+    const chunks = threads > 1 ? `, up to ${Math.min(threads, 41) + 1} chunks of time` : '';
+    expect(kernel({ dims: long })).toMatch(new RegExp(`, runs of 4 channels${chunks}$`));
+    const cuSeqlens = Int32Array.from({ length: 129 }, (_, i) => 512 * i);
+    expect(kernel({ dims: long, cuSeqlens })).toMatch(/, runs of 4 channels$/);
+  });
+
+  test.each([
+    [{ dims: { ...dims, seqlen: 0 } }, 'ERR_SHAPE', 'dims.seqlen'],
+    [{ dims: undefined }, 'ERR_OPTION', 'dims'],
+    [{ dtype: 'int32' }, 'ERR_DTYPE', 'dtype'],
+    [{ layout: 'lbd' }, 'ERR_OPTION', 'layout'],
+    [{ z: new Float32Array(1) }, 'ERR_OPTION', 'z'],
+    [{ u: new Float32Array(1) }, 'ERR_OPTION', "'u'"],
+    [{ cuSeqlens: Int32Array.of(0, 128) }, 'ERR_SHAPE', 'batch'],
+    [{ device: 'gpu' }, 'ERR_DEVICE', "'gpu'"],
+  ])('refuses %j', (options, code, about) => {
+    expectFailure(
+      thrownBy(() => kernel(options as object)),
+      { code, about },
+    );
+  });
+});
+
+describe('on cuda', () => {
+  const kernel = (options: Partial<ScanKernelOptions> = {}) => scanKernel({ dims, device: 'cuda', ...options });
+
+  (isCudaBuilt() ? test : test.skip)('says a kernel, with or without a GPU', () => {
+    expect(kernel()).toMatch(/\w/);
+    expect(kernel({ complexA: true })).not.toBe(kernel());
+    const long = { ...dims, batch: 1, seqlen: 2 ** 16 };
+    const cuSeqlens = Int32Array.from({ length: 2 ** 10 + 1 }, (_, i) => 2 ** 6 * i);
+    expect(kernel({ dims: long })).not.toBe(kernel());
+    expect(kernel({ dims: long, cuSeqlens })).not.toBe(kernel({ dims: long }));
+  });
+
+  (isCudaBuilt() ? test.skip : test)('is unsupported by a build without CUDA', () => {
+    expectFailure(thrownBy(kernel), { code: 'ERR_UNSUPPORTED', about: 'no CUDA backend' });
+  });
+});
+
+/** Whether the build serves GPUs, of which there may be none here. */
+function isCudaBuilt(): boolean {
+  try {
+    synchronizeSync('cuda');
+    return true;
+  } catch (error) {
+    return !(error as Error).message.includes('no CUDA backend');
+  }
+}
