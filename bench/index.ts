@@ -1,5 +1,6 @@
-// npm run bench -- [scan|step|call] [--device cpu|cuda|cuda:N] [--out FOLDER]
-// Measures, prints one table, and writes <machine>-<suite>.json into bench/results (or the folder named).
+// npm run bench -- [scan|step|call] [--device cpu|cuda|cuda:N] [--out FOLDER] [--peer]
+// Measures, prints one table, and writes <machine>-<suite>.json into bench/results (or the folder named). --peer times
+// mamba_ssm side by side, for the suite 'scan' on a GPU, where python3 can import it.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +13,7 @@ import { measureSteps, stepColumns } from './step';
 import { type Columns, printTable } from './table';
 
 interface Suite<Row> {
-  measure(device: string, threads: number | undefined, roofs: Roofs | undefined): Row[];
+  measure(device: string, threads: number | undefined, roofs: Roofs | undefined, hasPeer: boolean): Row[];
   columns(row: Row): Columns;
 }
 
@@ -27,6 +28,7 @@ const { values, positionals } = parseArgs({
   options: {
     device: { type: 'string', default: 'auto' },
     out: { type: 'string', default: 'bench/results' },
+    peer: { type: 'boolean', default: false },
     threads: { type: 'string' },
   },
 });
@@ -38,12 +40,18 @@ async function main(): Promise<void> {
     throw new Error(`There is no suite '${name}'; there are ${Object.keys(suites).join(', ')}.`);
   }
   if (values.threads !== undefined) {
-    process.stdout.write(JSON.stringify(suite.measure('cpu', Number(values.threads), undefined)));
+    process.stdout.write(JSON.stringify(suite.measure('cpu', Number(values.threads), undefined, false)));
     return;
   }
   const device = findDevice(values.device);
+  if (values.peer && (name !== 'scan' || device.device === 'cpu')) {
+    throw new Error("--peer times mamba_ssm's scan on a GPU: it is for the suite 'scan' there.");
+  }
   const roofs = device.device === 'cpu' ? undefined : await measureRoofs(device.device);
-  const rows = device.device === 'cpu' ? cpuRows(name, device.threads) : suite.measure(device.device, undefined, roofs);
+  const rows =
+    device.device === 'cpu'
+      ? cpuRows(name, device.threads)
+      : suite.measure(device.device, undefined, roofs, values.peer);
   console.log(`${device.device}: ${device.name}`);
   printTable(rows.map((row) => suite.columns(row)));
   if (roofs) {

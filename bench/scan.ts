@@ -1,105 +1,97 @@
 import { type Roofs, selectiveScanSync } from 'selective-scan';
-import { disposeInputs, makeInputs, type ScanShape, workOf } from './inputs';
+import { copies, dispose } from './inputs';
+import { peerSeconds } from './peer';
+import { callOptions, kernelOf, makeTensors } from './scan-inputs';
+import { cpuShapes, cudaShapes, type ScanShape, workOf } from './scan-shapes';
 import { type Columns, percent } from './table';
-import { medianSeconds, setsBeyondCache } from './timing';
+import { isLaunchBound, type Microseconds, microseconds, setsBeyondCache, type Timing, timeCalls } from './timing';
 
-export interface ScanRow extends ScanShape {
+export interface ScanRow extends ScanShape, Microseconds {
   readonly threads?: number;
-  readonly microseconds: number;
+  readonly kernel: string;
   readonly elementsPerSecond: number;
+  /** Time per element over that of the row it is held against. */
+  readonly perElement?: number;
   /** Fractions of the measured ceilings, on a GPU. */
   readonly functionRoof?: number;
   readonly memoryRoof?: number;
+  /** mamba_ssm's, in the same run. */
+  readonly peerMicroseconds?: number;
 }
 
-const base = { dstate: 16, dtype: 'bfloat16', layout: 'bdl', z: true } as const;
-const shape = (batch: number, dim: number, seqlen: number, change: Partial<ScanShape> = {}): ScanShape => ({
-  ...base,
-  batch,
-  dim,
-  seqlen,
-  ...change,
-});
-
-/** Shapes of published models: many rows, then one change at a time, then few rows and long sequences. */
-const cudaShapes: readonly ScanShape[] = [
-  shape(64, 1536, 2048),
-  shape(16, 8192, 4096),
-  shape(16, 8192, 4096, { layout: 'bld' }),
-  shape(64, 5120, 512),
-  shape(256, 1536, 128),
-  shape(8, 5120, 2048),
-  shape(8, 5120, 2048, { layout: 'bld' }),
-  shape(8, 5120, 2048, { dtype: 'float32' }),
-  shape(8, 5120, 2048, { dtype: 'float32', layout: 'bld' }),
-  shape(8, 5120, 2048, { dtype: 'float16' }),
-  shape(8, 5120, 2048, { z: false }),
-  shape(8, 5120, 2048, { dstate: 64 }),
-  shape(8, 5120, 1000),
-  shape(8, 5120, 2047),
-  shape(8, 1536, 2048),
-  shape(1, 5120, 2048),
-  shape(1, 5120, 2048, { layout: 'bld' }),
-  shape(1, 5120, 2048, { dstate: 128 }),
-  shape(1, 5120, 32768),
-  shape(1, 1536, 512),
-  shape(1, 1536, 2048),
-  shape(1, 1536, 2048, { layout: 'bld' }),
-  shape(1, 1536, 2047),
-  shape(1, 1536, 16384),
-  shape(1, 1536, 65536),
-  shape(1, 1536, 1048576),
-];
-
-const cpuShapes: readonly ScanShape[] = [
-  shape(1, 1536, 2048, { dtype: 'float32' }),
-  shape(1, 1536, 2048, { dtype: 'float32', layout: 'bld' }),
-  shape(1, 1536, 2048, { dtype: 'float32', z: false }),
-  shape(1, 1536, 2048, { dtype: 'bfloat16' }),
-  shape(1, 1536, 2048, { dtype: 'float16' }),
-  shape(1, 256, 2048, { dtype: 'float32', dstate: 64 }),
-  shape(1, 16, 65536, { dtype: 'float32' }),
-];
-
-export function measureScans(device: string, threads: number | undefined, roofs: Roofs | undefined): ScanRow[] {
-  return (device === 'cpu' ? cpuShapes : cudaShapes).map((each) => {
-    const seconds = secondsOf(each, device);
-    const { elements, bytes, functions } = workOf(each);
+export function measureScans(
+  device: string,
+  threads: number | undefined,
+  roofs: Roofs | undefined,
+  hasPeer = false,
+): ScanRow[] {
+  const shapes = device === 'cpu' ? cpuShapes : cudaShapes;
+  // Before ours, so that a peer that is not there is heard of at once.
+  const peer = hasPeer ? peerSeconds(shapes, device) : [];
+  const rows = shapes.map((shape, i): ScanRow => {
+    const timing = timeScan(shape, device);
+    const { elements, bytes, functions } = workOf(shape);
+    const theirs = peer[i];
     return {
-      ...each,
+      ...shape,
       ...(threads !== undefined && { threads }),
-      microseconds: 1e6 * seconds,
-      elementsPerSecond: elements / seconds,
+      kernel: kernelOf(shape, device),
+      ...microseconds(timing),
+      elementsPerSecond: elements / timing.seconds,
       ...(roofs && {
-        functionRoof: functions / seconds / roofs.exponentialsPerSecond,
-        memoryRoof: bytes / seconds / roofs.bytesPerSecond,
+        functionRoof: functions / timing.seconds / roofs.exponentialsPerSecond,
+        memoryRoof: bytes / timing.seconds / roofs.bytesPerSecond,
       }),
+      ...(theirs && { peerMicroseconds: 1e6 * theirs }),
     };
   });
+  return rows.map((row) => {
+    const other = rows.find((each) => isHeldAgainst(row, each));
+    return other ? { ...row, perElement: other.elementsPerSecond / row.elementsPerSecond } : row;
+  });
 }
 
-function secondsOf(each: ScanShape, device: string): number {
-  const count = setsBeyondCache(device, workOf(each).bytes, 8);
-  const sets = Array.from({ length: count }, () => makeInputs(each, device));
-  const seconds = medianSeconds(device, sets, (inputs) => {
-    selectiveScanSync({ ...inputs, layout: each.layout, deltaSoftplus: true }).out.dispose();
+function timeScan(shape: ScanShape, device: string): Timing {
+  const sets = copies(makeTensors(shape, device), setsBeyondCache(device, workOf(shape).bytes));
+  const options = callOptions(shape);
+  const timing = timeCalls(device, sets, (tensors) => {
+    const { out, lastState } = selectiveScanSync({ ...tensors, ...options });
+    out.dispose();
+    lastState?.dispose();
   });
-  for (const inputs of sets) disposeInputs(inputs);
-  return seconds;
+  dispose(sets);
+  return timing;
+}
+
+function isHeldAgainst(row: ScanShape, other: ScanShape): boolean {
+  const same = ['batch', 'dim', 'dstate', 'dtype', 'layout', 'z'] as const;
+  return other.seqlen === row.against && other.case === undefined && same.every((key) => row[key] === other[key]);
 }
 
 /** What a table shows of a row. */
 export function scanColumns(row: ScanRow): Columns {
+  const { sequences, ...special } = row.case ?? {};
   return {
     '(batch, dim, seqlen)': `${row.batch}, ${row.dim}, ${row.seqlen}`,
     dstate: row.dstate,
     dtype: row.dtype,
     layout: row.layout,
     z: row.z ? 'z' : '',
+    sequences,
+    case:
+      Object.entries(special)
+        .map(([name, value]) => (value === true ? name : `${name} ${value}`))
+        .join(' ') || undefined,
     threads: row.threads,
     us: row.microseconds.toFixed(1),
+    'host us': row.hostMicroseconds?.toFixed(1),
+    bound: isLaunchBound(row) ? 'launch' : undefined,
     'elements/s': row.elementsPerSecond.toExponential(2),
+    'per element': row.perElement?.toFixed(2),
     'special functions': percent(row.functionRoof),
     memory: percent(row.memoryRoof),
+    'mamba_ssm us': row.peerMicroseconds?.toFixed(1),
+    times: row.peerMicroseconds && (row.peerMicroseconds / row.microseconds).toFixed(2),
+    kernel: row.kernel,
   };
 }

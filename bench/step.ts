@@ -1,7 +1,7 @@
-import { type Roofs, type SelectiveStateUpdateOptions, selectiveStateUpdateSync } from 'selective-scan';
-import { centred, deltaBias, disposeInputs, type FloatType, randomTensor, stateMatrix } from './inputs';
+import { type Roofs, selectiveStateUpdateSync } from 'selective-scan';
+import { copies, deltaBias, dispose, type FloatType, randomTensor, stateMatrix } from './inputs';
 import { type Columns, percent } from './table';
-import { medianSeconds, setsBeyondCache } from './timing';
+import { isLaunchBound, type Microseconds, microseconds, setsBeyondCache, timeCalls } from './timing';
 
 interface StepShape {
   readonly batch: number;
@@ -11,9 +11,8 @@ interface StepShape {
   readonly stateDType: FloatType;
 }
 
-export interface StepRow extends StepShape {
+export interface StepRow extends StepShape, Microseconds {
   readonly threads?: number;
-  readonly microseconds: number;
   /** Of the state, read and written: of all the bytes those that grow with batch, dim and dstate. */
   readonly stateBytesPerSecond: number;
   /** The same as a fraction of the measured ceiling, on a GPU. */
@@ -42,33 +41,35 @@ export function measureSteps(device: string, threads: number | undefined, roofs:
   return shapes.map((each) => {
     const bytes = 2 * each.batch * each.dim * each.dstate * bytesOf(each.stateDType);
     // Many sets for a small shape, as a model has many layers.
-    const sets = Array.from({ length: setsBeyondCache(device, bytes, 64) }, () => makeInputs(each, device));
-    const seconds = medianSeconds(device, sets, (inputs) => selectiveStateUpdateSync(inputs).out.dispose());
-    for (const { deltaSoftplus: _, ...tensors } of sets) disposeInputs(tensors);
+    const sets = copies(makeTensors(each, device), setsBeyondCache(device, bytes));
+    const timing = timeCalls(device, sets, (tensors) =>
+      selectiveStateUpdateSync({ ...tensors, deltaSoftplus: true }).out.dispose(),
+    );
+    dispose(sets);
+    const { seconds } = timing;
     return {
       ...each,
       ...(threads !== undefined && { threads }),
-      microseconds: 1e6 * seconds,
+      ...microseconds(timing),
       stateBytesPerSecond: bytes / seconds,
       ...(roofs && { memoryRoof: bytes / seconds / roofs.bytesPerSecond }),
     };
   });
 }
 
-function makeInputs({ batch, dim, dstate, dtype, stateDType }: StepShape, device: string): SelectiveStateUpdateOptions {
-  const activation = (seed: number) => randomTensor(device, seed, [batch, dim], dtype, centred);
-  const matrix = (seed: number) => randomTensor(device, seed, [batch, dstate], dtype, centred);
+function makeTensors({ batch, dim, dstate, dtype, stateDType }: StepShape, device: string) {
+  const activation = () => randomTensor(device, [batch, dim], dtype);
+  const matrix = () => randomTensor(device, [batch, dstate], dtype);
   return {
-    state: randomTensor(device, 1, [batch, dim, dstate], stateDType, centred),
-    u: activation(2),
-    delta: activation(3),
+    state: randomTensor(device, [batch, dim, dstate], stateDType),
+    u: activation(),
+    delta: activation(),
     A: stateMatrix(device, dim, dstate),
-    B: matrix(4),
-    C: matrix(5),
-    D: randomTensor(device, 6, [dim], 'float32', centred),
-    deltaBias: randomTensor(device, 7, [dim], 'float32', deltaBias),
-    z: activation(8),
-    deltaSoftplus: true,
+    B: matrix(),
+    C: matrix(),
+    D: randomTensor(device, [dim], 'float32'),
+    deltaBias: deltaBias(device, dim),
+    z: activation(),
   };
 }
 
@@ -81,6 +82,8 @@ export function stepColumns(row: StepRow): Columns {
     state: row.stateDType,
     threads: row.threads,
     us: row.microseconds.toFixed(1),
+    'host us': row.hostMicroseconds?.toFixed(1),
+    bound: isLaunchBound(row) ? 'launch' : undefined,
     'state GB/s': (row.stateBytesPerSecond / 1e9).toFixed(1),
     memory: percent(row.memoryRoof),
   };
