@@ -15,7 +15,7 @@ namespace {
 std::string describe(const SelectiveScanParams& params, VectorSet set) {
   const ScanPlan plan(params, SELECTIVE_SCAN_KERNEL(selective_scan, set), cpu_threads());
   int64_t chunks = 1;
-  for (const SequencePlan& sequence : plan.sequences()) chunks = std::max(chunks, sequence.chunks_after_first + 1);
+  for (const PlanPart& part : plan.parts()) chunks = std::max(chunks, part.chunks_after_first + 1);
   std::string words = vector_set_name(set);
   const int64_t channels = std::min(plan.lanes() * plan.lane_blocks(), params.dim / params.groups);
   words += ", runs of " + std::to_string(channels) + " channels";
