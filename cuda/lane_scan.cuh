@@ -161,21 +161,22 @@ __device__ __forceinline__ void finish_steps(const OwnSteps<Config>& own, float 
 }
 
 template <typename Config>
-__global__ void __launch_bounds__(kLaneWarps * 32, Config::kMinBlocks)
+__global__ void __launch_bounds__(Config::kMostWarps * 32, 1)
     lane_scan_kernel(const __grid_constant__ ScanArgs args) {
   const SelectiveScanParams& p = args.params;
   const int64_t group_channels = p.dim / p.groups;
-  const int64_t blocks = (group_channels + Config::kBlockChannels - 1) / Config::kBlockChannels;  // of a group
+  const int block_channels = blockDim.x / 32 * Config::kWarpChannels;
+  const int64_t blocks = (group_channels + block_channels - 1) / block_channels;  // of a group
   const int64_t block = args.first_block + blockIdx.x;
   const int64_t piece = block / blocks / p.groups;
   const int64_t group = block / blocks % p.groups;
   const unsigned warp = threadIdx.x / 32;
-  const int64_t in_group = block % blocks * Config::kBlockChannels + warp * Config::kWarpChannels;
+  const int64_t in_group = block % blocks * block_channels + warp * Config::kWarpChannels;
   const int64_t first_channel = group * group_channels + in_group;
   const int channels = clamp_count(group_channels - in_group, Config::kWarpChannels);
   const PieceSpan span = span_of(args, piece);
 
-  __shared__ LaneRows<Config> warp_rows[kLaneWarps];
+  __shared__ LaneRows<Config> warp_rows[Config::kMostWarps];
   __shared__ LaneMatrices<Config> matrices;
   if (threadIdx.x % 32 == 0) warp_rows[warp].place(p, span.batch, span.start, first_channel, channels);
   if (threadIdx.x == 0) matrices.place(p, span.batch, span.start, group);

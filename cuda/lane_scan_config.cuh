@@ -1,6 +1,7 @@
 // The compile-time shape of a lane scan, and where things lie in a block's shared memory.
 #pragma once
 
+#include "lane_scan_plan.h"
 #include "selective_scan_args.cuh"
 #include "tile_io.cuh"
 
@@ -15,7 +16,6 @@ struct LaneConfig {
   static constexpr int kLanes = lanes;
   static constexpr int kCapacity = states * lanes;   // states of a channel
   static constexpr int kWarpChannels = 32 / lanes;   // channels a warp owns
-  static constexpr int kBlockChannels = kLaneWarps * kWarpChannels;
 
   // Adjacent lanes take different channels where lanes share one: a vector of B or C costs half as much when two
   // neighbours read the same.
@@ -30,32 +30,25 @@ struct LaneConfig {
 
   static constexpr int kSize = sizeof(Element);
   static constexpr int kVector = 16 / kSize;         // elements of 16 bytes
-  static constexpr int kTile = 4 * kVector;          // steps that are fetched together: 64 bytes of a row
+  static constexpr int kTile = 64 / kSize;           // steps that are fetched together
   static constexpr int kGroup = lanes > kVector ? lanes : kVector;  // steps that are walked together
   static constexpr int kOwn = kGroup / lanes;        // of a group's steps, those that a lane prepares and finishes
 
-  // A tile's rows run along the contiguous axis: a channel's steps ('bdl') or a step's channels ('bld'). In shared
-  // memory a row has 16 bytes more than it needs. They hold the overhang of rows that do not start on a 16-byte
-  // boundary, and put the rows of adjacent lanes in different banks.
   static constexpr int kRows = kBdl ? kWarpChannels : kTile;
   static constexpr int kRow = kBdl ? kTile : kWarpChannels;
-  static constexpr int kRowBytes = (kRow * kSize + 15) / 16 * 16 + 16;
-  static constexpr int kArrayBytes = kRows * kRowBytes;
   static constexpr int kMatrixRows = kBdl ? kCapacity : kTile;
   static constexpr int kMatrixRow = kBdl ? kTile : kCapacity;
-  static constexpr int kMatrixRowBytes = (kMatrixRow * kSize + 15) / 16 * 16 + 16;
-  static constexpr int kMatrixBytes = kMatrixRows * kMatrixRowBytes;
-  // The widened tile of B or C: [step][state].
-  static constexpr int kWideBytes = kTile * kCapacity * 4;
 
-  // Two of everything: one is filled while the other is read.
-  static constexpr int kMatricesAt = kLaneWarps * 2 * 3 * kArrayBytes;
-  static constexpr int kWideAt = kMatricesAt + 2 * 2 * kMatrixBytes;
-  static constexpr int kSharedBytes = kWideAt + 2 * 2 * kWideBytes;
+  static constexpr LaneMemory kMemory{layout, states, lanes, kSize};
+  static constexpr int kRowBytes = kMemory.row_bytes;
+  static constexpr int kArrayBytes = kMemory.array_bytes;
+  static constexpr int kMatrixRowBytes = kMemory.matrix_row_bytes;
+  static constexpr int kMatrixBytes = kMemory.matrix_bytes;
+  static constexpr int kWideBytes = kMemory.wide_bytes;  // [step][state]
+  static constexpr int kWideAt = kMemory.wide_at();
+  static constexpr int kRowsAt = kMemory.rows_at();
 
-  // As many blocks of a multiprocessor as compile without spills. Decays in float32 take more registers, and so do the
-  // shuffles of many lanes.
-  static constexpr int kMinBlocks = (states == 16 ? 4 : 5) - (kSize == 4 ? 1 : 0) - (lanes >= (kSize == 4 ? 8 : 4) ? 1 : 0);
+  static constexpr int kMostWarps = most_lane_warps(layout, states, kSize);
 };
 
 __device__ __forceinline__ unsigned char* block_memory() {

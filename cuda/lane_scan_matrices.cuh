@@ -12,7 +12,6 @@ class LaneMatrices {
   static constexpr int kVector = Config::kVector;
   static constexpr int kPieces = (Config::kMatrixRow + kVector - 1) / kVector;  // of a row
   static constexpr int kCount = Config::kMatrixRows * kPieces;                  // of a matrix
-  static constexpr int kThreads = kLaneWarps * 32;
 
  public:
   // `first` is the first step of the piece, in the batch entry.
@@ -27,10 +26,7 @@ class LaneMatrices {
   __device__ __forceinline__ void fetch(const SelectiveScanParams& p, int turn, int64_t start, int steps) const {
     const int64_t first = origin_ + (Config::kBdl ? start : start * pitch_);
     if (whole_ && steps == Config::kTile) {
-#pragma unroll
-      for (int i = 0; i < 2 * kCount; i += kThreads) {
-        const int piece = i + fresh_thread();
-        if (2 * kCount % kThreads != 0 && piece >= 2 * kCount) break;
+      for (int piece = fresh_thread(); piece < 2 * kCount; piece += blockDim.x) {
         const int row = piece % kCount / kPieces;
         const int column = piece % kPieces * kVector;
         copy_async<16>(raw(turn, piece / kCount) + row * Config::kMatrixRowBytes + column * Config::kSize,
@@ -44,7 +40,7 @@ class LaneMatrices {
 #pragma unroll 1
     for (int m = 0; m < 2; ++m) {
       windows.fetch<Element, 16, Config::kMatrixRow, Config::kMatrixRowBytes>(raw(turn, m), matrix(p, m), fresh_thread(),
-                                                                          kThreads);
+                                                                          blockDim.x);
     }
   }
 
@@ -52,10 +48,7 @@ class LaneMatrices {
   __device__ __forceinline__ void widen(const SelectiveScanParams& p, int turn, int64_t start, int steps) const {
     if (whole_ && steps == Config::kTile) {
       // A thread widens what it has copied.
-#pragma unroll
-      for (int i = 0; i < 2 * kCount; i += kThreads) {
-        const int piece = i + fresh_thread();
-        if (2 * kCount % kThreads != 0 && piece >= 2 * kCount) break;
+      for (int piece = fresh_thread(); piece < 2 * kCount; piece += blockDim.x) {
         const int row = piece % kCount / kPieces;
         const int column = piece % kPieces * kVector;
         float values[kVector];
@@ -82,7 +75,7 @@ class LaneMatrices {
     const int rows = Config::kBdl ? static_cast<int>(p.dstate) : steps;
     const int count = Config::kBdl ? steps : static_cast<int>(p.dstate);
 #pragma unroll 1
-    for (int i = fresh_thread(); i < 2 * Config::kCapacity * Config::kTile; i += kThreads) {
+    for (int i = fresh_thread(); i < 2 * Config::kCapacity * Config::kTile; i += blockDim.x) {
       const int m = i / (Config::kCapacity * Config::kTile);
       const int row = i / Config::kMatrixRow % Config::kMatrixRows;
       const int column = i % Config::kMatrixRow;
@@ -100,7 +93,7 @@ class LaneMatrices {
 
  private:
   static __device__ __forceinline__ unsigned char* raw(int turn, int m) {
-    return block_memory() + Config::kMatricesAt + (2 * turn + m) * Config::kMatrixBytes;
+    return block_memory() + (2 * turn + m) * Config::kMatrixBytes;
   }
 
   static __device__ __forceinline__ const Element* matrix(const SelectiveScanParams& p, int m) { return static_cast<const Element*>(m == 0 ? p.B : p.C); }

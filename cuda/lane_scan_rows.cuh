@@ -91,7 +91,7 @@ struct LaneRows {
 
   // Of the warp: u, delta and z of tile `turn`.
   static __device__ __forceinline__ unsigned char* memory(int turn) {
-    return block_memory() + (fresh_thread() / 32 * 2 + turn) * 3 * Config::kArrayBytes;
+    return block_memory() + Config::kRowsAt + (fresh_thread() / 32 * 2 + turn) * 3 * Config::kArrayBytes;
   }
 };
 

@@ -15,6 +15,17 @@ void destroy(CudaQueue* queue) {
   cudaGetLastError();
 }
 
+Status find_shape(int device, DeviceShape* shape) {
+  int shared_bytes = 0;
+  Status status = check(
+      device, cudaDeviceGetAttribute(&shape->multiprocessors, cudaDevAttrMultiProcessorCount, device), "asking for its size");
+  if (!status.ok()) return status;
+  status = check(device, cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+                 "asking for its shared memory");
+  shape->shared_bytes = shared_bytes - kStaticSharedBytes;
+  return status;
+}
+
 }  // namespace
 
 Status open_queue(int device, void** queue) {
@@ -22,6 +33,8 @@ Status open_queue(int device, void** queue) {
   if (!status.ok()) return status;
   auto opened = std::make_unique<CudaQueue>();
   opened->device = device;
+  status = find_shape(device, &opened->shape);
+  if (!status.ok()) return status;
   status = check(device, cudaStreamCreateWithFlags(&opened->stream, cudaStreamNonBlocking), "creating a stream");
   if (status.ok()) status = CachingPool::open(device, opened->stream, &opened->memory);
   if (!status.ok()) {

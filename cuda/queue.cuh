@@ -7,11 +7,13 @@
 
 #include "../native/ops.h"
 #include "caching_pool.cuh"
+#include "selective_scan_variant.h"
 
 namespace selective_scan {
 
 struct CudaQueue {
   int device = 0;
+  DeviceShape shape;
   cudaStream_t stream = nullptr;
   std::unique_ptr<CachingPool> memory;
 };

@@ -80,7 +80,7 @@ int64_t state_floats(const SelectiveScanParams& params) {
 
 // One pass over all pieces.
 Status scan_pieces(CudaQueue* queue, ScanArgs args) {
-  const ScanPlan plan = plan_scan(args.params);
+  const ScanPlan plan = plan_scan(args.params, queue->shape);
   Scratch scratch(queue);
   if (args.params.dstate > plan.capacity) {
     args.parked = static_cast<float*>(args.params.last_state);

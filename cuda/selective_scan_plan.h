@@ -2,6 +2,8 @@
 #pragma once
 
 #include "../native/ops.h"
+#include "lane_scan_plan.h"
+#include "selective_scan_variant.h"
 
 namespace selective_scan {
 
@@ -10,41 +12,6 @@ constexpr int kScanTile = 16;
 
 // Warps of the largest block.
 constexpr int kMostWarps = 4;
-
-// Warps of a block of the lane scan.
-constexpr int kLaneWarps = 4;
-
-// The lane scan's variants are named by the lanes that share a channel times the states of each. The others keep what
-// it does not: constant B or C, complex states, more states than 256. They too are named by the states of a channel
-// that one pass holds; a larger dstate takes several passes a tile.
-enum class ScanVariant {
-  kLane8,
-  kLane16,
-  kLanes2x8,
-  kLanes4x4,
-  kLanes2x16,
-  kLanes4x16,
-  kLanes8x16,
-  kLanes16x16,
-  kReal16,
-  kReal32,
-  kComplex16
-};
-
-struct ScanPlan {
-  ScanVariant variant;
-  int capacity;       // states of a channel that a pass holds
-  int warp_channels;  // channels a warp owns
-  int warps;          // a block
-};
-
-// Up to 16 states a channel, one lane or two can take a channel. Two cost an eighth more instructions and deal out
-// rows in finer portions: a scheduler of a multiprocessor gets whole warps, and the one with the most is the last.
-inline bool two_lanes_finish_first(int64_t rows) {
-  constexpr int64_t kSchedulers = 4 * 132;
-  const auto portions = [&](int64_t size) { return (rows + size * kSchedulers - 1) / (size * kSchedulers); };
-  return 9 * 16 * portions(16) < 8 * 32 * portions(32);
-}
 
 // The rows that are busy on average until the longest sequence is done.
 inline int64_t busy_rows(const SelectiveScanParams& params) {
@@ -57,19 +24,9 @@ inline int64_t busy_rows(const SelectiveScanParams& params) {
   return params.seqlen * params.dim / longest;
 }
 
-inline ScanPlan plan_scan(const SelectiveScanParams& params) {
+inline ScanPlan plan_scan(const SelectiveScanParams& params, const DeviceShape& device = {}) {
   const bool constant = !params.varying_b || !params.varying_c;
-  if (!constant && !params.is_complex && params.dstate <= 256) {
-    if (params.dstate <= 8) return {ScanVariant::kLane8, 8, 32, kLaneWarps};
-    if (params.dstate <= 16) {
-      if (two_lanes_finish_first(busy_rows(params))) return {ScanVariant::kLanes2x8, 16, 16, kLaneWarps};
-      return {ScanVariant::kLane16, 16, 32, kLaneWarps};
-    }
-    if (params.dstate <= 32) return {ScanVariant::kLanes2x16, 32, 16, kLaneWarps};
-    if (params.dstate <= 64) return {ScanVariant::kLanes4x16, 64, 8, kLaneWarps};
-    if (params.dstate <= 128) return {ScanVariant::kLanes8x16, 128, 4, kLaneWarps};
-    return {ScanVariant::kLanes16x16, 256, 2, kLaneWarps};
-  }
+  if (!constant && !params.is_complex && params.dstate <= 256) return plan_lane_scan(params, busy_rows(params), device);
   // Narrower blocks where each warp needs more shared memory, for B and C of each channel: a block stays below 48 KB.
   const int warps = constant ? 2 : kMostWarps;
   if (params.is_complex) return {ScanVariant::kComplex16, 16, 8, warps};

@@ -1,0 +1,41 @@
+// What a plan of a scan is made of.
+#pragma once
+
+#include <cstdint>
+
+namespace selective_scan {
+
+// The lane scan's variants are named by the lanes that share a channel times the states of each. The others keep what
+// it does not: constant B or C, complex states, more states than 256. They too are named by the states of a channel
+// that one pass holds; a larger dstate takes several passes a tile.
+enum class ScanVariant {
+  kLane8,
+  kLane16,
+  kLanes2x8,
+  kLanes4x4,
+  kLanes2x16,
+  kLanes4x16,
+  kLanes8x16,
+  kLanes16x16,
+  kReal16,
+  kReal32,
+  kComplex16
+};
+
+// Shared memory that kernels declare beside what is asked for at launch, at most.
+constexpr int64_t kStaticSharedBytes = 1 << 10;
+
+struct ScanPlan {
+  ScanVariant variant;
+  int capacity;       // states of a channel that a pass holds
+  int warp_channels;  // channels a warp owns
+  int warps;          // a block
+};
+
+// What a choice has to know of a device; by default an H200.
+struct DeviceShape {
+  int multiprocessors = 132;
+  int64_t shared_bytes = 226 << 10;  // that a block can ask for at launch
+};
+
+}  // namespace selective_scan
