@@ -1,16 +1,34 @@
-// Says of a scan what selective_scan_plan.h chooses.
+// Says of a scan what its plan chooses.
 #include "selective_scan_describe.cuh"
 
 #include "selective_scan_plan.h"
 
 namespace selective_scan {
+namespace {
+
+std::string counted(int64_t count, const std::string& one) {
+  return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
+}
+
+std::string describe_plan(const ScanPlan& plan) {
+  const int lanes = 32 / plan.warp_channels;
+  switch (plan.variant) {
+    case ScanVariant::kReal16:
+    case ScanVariant::kReal32:
+      return "passes of " + std::to_string(plan.capacity) + " states";
+    case ScanVariant::kComplex16:
+      return "passes of " + std::to_string(plan.capacity) + " complex states";
+    default:
+      return counted(lanes, "lane") + " of " + counted(plan.capacity / lanes, "state") + " a channel, " +
+             counted(plan.warps, "warp") + " a block";
+  }
+}
+
+}  // namespace
 
 Status describe_scan(const SelectiveScanParams& params, std::string* words) {
-  const ScanPlan plan = plan_scan(params);
   const int64_t steps = scan_chunk_steps(params);
-  *words = (params.is_complex ? "complex, " : "") + std::to_string(plan.capacity) + " states x " +
-           std::to_string(plan.warp_channels * plan.warps) + " channels a block, " +
-           (steps > 0 ? "chunks of " + std::to_string(steps) + " steps" : "whole sequences");
+  *words = describe_plan(plan_scan(params)) + (steps > 0 ? ", twice over chunks of " + std::to_string(steps) + " steps" : "");
   return {};
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { type CpuDevice, devices, type ScanKernelOptions, scanKernel, synchronizeSync } from 'selective-scan';
+import { type CpuDevice, devices, type ScanKernelOptions, scanKernel } from 'selective-scan';
+import { hasCudaBackend } from './support/devices';
 import { expectFailure, thrownBy } from './support/failures';
 import './support/patience';
 
@@ -42,7 +43,7 @@ describe('on cpu', () => {
 describe('on cuda', () => {
   const kernel = (options: Partial<ScanKernelOptions> = {}) => scanKernel({ dims, device: 'cuda', ...options });
 
-  (isCudaBuilt() ? test : test.skip)('says a kernel, with or without a GPU', () => {
+  (hasCudaBackend() ? test : test.skip)('says a kernel, with or without a GPU', () => {
     expect(kernel()).toMatch(/\w/);
     expect(kernel({ complexA: true })).not.toBe(kernel());
     const long = { ...dims, batch: 1, seqlen: 2 ** 16 };
@@ -51,17 +52,7 @@ describe('on cuda', () => {
     expect(kernel({ dims: long, cuSeqlens })).not.toBe(kernel({ dims: long }));
   });
 
-  (isCudaBuilt() ? test.skip : test)('is unsupported by a build without CUDA', () => {
+  (hasCudaBackend() ? test.skip : test)('is unsupported by a build without CUDA', () => {
     expectFailure(thrownBy(kernel), { code: 'ERR_UNSUPPORTED', about: 'no CUDA backend' });
   });
 });
-
-/** Whether the build serves GPUs, of which there may be none here. */
-function isCudaBuilt(): boolean {
-  try {
-    synchronizeSync('cuda');
-    return true;
-  } catch (error) {
-    return !(error as Error).message.includes('no CUDA backend');
-  }
-}

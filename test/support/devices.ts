@@ -1,5 +1,5 @@
 import { describe } from '@jest/globals';
-import { devices } from 'selective-scan';
+import { devices, synchronizeSync } from 'selective-scan';
 
 export const gpus: string[] = devices()
   .map(({ device }) => device)
@@ -21,4 +21,14 @@ export function describeOnGpus(tests: (device: string) => void): void {
 export function describeOnEachDevice(tests: (device: string) => void): void {
   describe('on cpu', () => tests('cpu'));
   describeOnGpus(tests);
+}
+
+/** Whether the build serves GPUs, of which there may be none here. */
+export function hasCudaBackend(): boolean {
+  try {
+    synchronizeSync('cuda');
+    return true;
+  } catch (error) {
+    return !(error as Error).message.includes('no CUDA backend');
+  }
 }

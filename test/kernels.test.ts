@@ -1,0 +1,111 @@
+import { describe, expect, test } from '@jest/globals';
+import { scanKernel } from 'selective-scan';
+import { callWithTensors } from './support/call';
+import { complaintsAgainstReference } from './support/closeness';
+import { describeOnGpus, hasCudaBackend } from './support/devices';
+import { type CaseSpec, randomCase } from './support/random-case';
+import type { ScanCase } from './support/scan-case';
+import './support/patience';
+
+// The other suites' problems are small. Here are the sizes at which another kernel, or another cut of the same, is
+// chosen, each with rows that start anywhere and with ends that fill no tile.
+interface Sizes extends Pick<CaseSpec, 'batch' | 'dim' | 'seqlen' | 'dstate'>, Partial<CaseSpec> {}
+
+const kernels: readonly [words: RegExp, ...problems: Sizes[]][] = [
+  [
+    /^1 lane of 16 states a channel, 4 warps/,
+    { batch: 16, dim: 1056, seqlen: 64, dstate: 16 },
+    { batch: 16, dim: 1053, seqlen: 67, dstate: 13, groups: 3 },
+  ],
+  [/^1 lane of 16 states a channel, 12 warps/, { batch: 44, dim: 1152, seqlen: 513, dstate: 16 }],
+  [
+    /^2 lanes of 8 states a channel, 4 warps/,
+    { batch: 16, dim: 1280, seqlen: 96, dstate: 16 },
+    { batch: 16, dim: 1277, seqlen: 35, dstate: 15, initialState: true },
+  ],
+  [/^2 lanes of 8 states a channel, 20 warps/, { batch: 16, dim: 2560, seqlen: 515, dstate: 16 }],
+  [
+    /^4 lanes of 4 states a channel, 4 warps/,
+    { batch: 8, dim: 1280, seqlen: 64, dstate: 16 },
+    { batch: 9, dim: 1155, seqlen: 39, dstate: 11, groups: 5 },
+  ],
+  [/^1 lane of 8 states a channel/, { batch: 2, dim: 200, seqlen: 101, dstate: 7 }],
+  [/^2 lanes of 16 states a channel/, { batch: 2, dim: 72, seqlen: 77, dstate: 32 }],
+  [/^4 lanes of 16 states a channel/, { batch: 3, dim: 41, seqlen: 66, dstate: 50, initialState: true }],
+  [
+    /^8 lanes of 16 states a channel/,
+    { batch: 1, dim: 40, seqlen: 64, dstate: 128 },
+    { batch: 2, dim: 13, seqlen: 33, dstate: 65 },
+  ],
+  [
+    /^16 lanes of 16 states a channel/,
+    { batch: 1, dim: 24, seqlen: 64, dstate: 256 },
+    { batch: 2, dim: 9, seqlen: 31, dstate: 130 },
+  ],
+  [/^passes of 32 states/, { batch: 2, dim: 5, seqlen: 33, dstate: 300 }],
+  [/^16 walking lanes a channel/, { batch: 1, dim: 1536, seqlen: 260, dstate: 16 }],
+  [/^16 walking lanes a channel/, { batch: 3, dim: 37, seqlen: 129, dstate: 9, initialState: true }],
+  [/^8 walking lanes a channel/, { batch: 1, dim: 5120, seqlen: 130, dstate: 16 }],
+  [/^8 walking lanes a channel/, { batch: 3, dim: 1001, seqlen: 67, dstate: 14 }],
+];
+
+const dtypes = ['float32', 'float16', 'bfloat16'] as const;
+const layouts = ['bdl', 'bld'] as const;
+const problems = kernels.flatMap(([words, ...sizes]) =>
+  sizes.flatMap((each) => dtypes.flatMap((dtype) => layouts.map((layout) => ({ words, dtype, layout, ...each })))),
+);
+
+function chosen(problem: Sizes): string {
+  const { batch, dim, seqlen, dstate, groups, dtype, layout } = problem;
+  return scanKernel({ dims: { batch, dim, seqlen, dstate, groups }, dtype, layout, z: true, device: 'cuda' });
+}
+
+(hasCudaBackend() ? describe : describe.skip)('the kernel chosen', () => {
+  test.each(problems.filter(({ dtype }) => dtype === 'bfloat16'))(
+    '$words at $batch, $dim, $seqlen, $dstate, $layout',
+    ({ words, ...problem }) => expect(chosen(problem)).toMatch(words),
+  );
+});
+
+describeOnGpus((device) => {
+  test.each(problems)('$words at $batch, $dim, $seqlen, $dstate, $dtype, $layout', async ({ words: _, ...problem }) => {
+    // The same numbers in each batch entry, so that one entry's reference serves for all.
+    const one = randomCase({ ...problem, batch: 1 });
+    const { out, lastState } = await callWithTensors(repeat(one, problem.batch), device, 'sync');
+    const first = { out: entry(out, problem.batch, 0), lastState: entry(lastState, problem.batch, 0) };
+    expect(complaintsAgainstReference(one, first)).toEqual([]);
+    for (let b = 1; b < problem.batch; b++) {
+      const same =
+        equal(entry(out, problem.batch, b), first.out) && equal(entry(lastState, problem.batch, b), first.lastState);
+      expect({ entry: b, same }).toEqual({ entry: b, same: true });
+    }
+  });
+});
+
+function repeat(one: ScanCase, batch: number): ScanCase {
+  const times = (values: Float64Array): Float64Array => {
+    const all = new Float64Array(batch * values.length);
+    for (let b = 0; b < batch; b++) all.set(values, b * values.length);
+    return all;
+  };
+  const { u, delta, B, C, z, initialState } = one;
+  return {
+    ...one,
+    batch,
+    u: times(u),
+    delta: times(delta),
+    B: times(B),
+    C: times(C),
+    ...(z && { z: times(z) }),
+    ...(initialState && { initialState: times(initialState) }),
+  };
+}
+
+function entry(values: ArrayLike<number>, batch: number, b: number): Float64Array {
+  const size = values.length / batch;
+  return Float64Array.from({ length: size }, (_, i) => values[b * size + i] as number);
+}
+
+function equal(a: Float64Array, b: Float64Array): boolean {
+  return a.every((value, i) => Object.is(value, b[i]));
+}
