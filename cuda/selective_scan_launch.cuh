@@ -14,5 +14,8 @@ template <typename Element>
 cudaError_t launch_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream);
 template <typename Element>
 cudaError_t launch_lane_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream);
+// Fails with cudaErrorInvalidConfiguration on devices that have less shared memory than the variant takes.
+template <typename Element>
+cudaError_t launch_specialized_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream);
 
 }  // namespace selective_scan

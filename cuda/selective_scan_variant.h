@@ -5,9 +5,9 @@
 
 namespace selective_scan {
 
-// The lane scan's variants are named by the lanes that share a channel times the states of each. The others keep what
-// it does not: constant B or C, complex states, more states than 256. They too are named by the states of a channel
-// that one pass holds; a larger dstate takes several passes a tile.
+// The variants of the lane scan, and of the specialised scan, which is for few rows, are named by the lanes that share
+// a channel times the states of each. The others keep what neither does: constant B or C, complex states, more states
+// than 256. They are named by the states of a channel that one pass holds; a larger dstate takes several passes a tile.
 enum class ScanVariant {
   kLane8,
   kLane16,
@@ -17,6 +17,9 @@ enum class ScanVariant {
   kLanes4x16,
   kLanes8x16,
   kLanes16x16,
+  kSpecialized16x1,
+  kSpecialized8x2,
+  kSpecialized4x4,
   kReal16,
   kReal32,
   kComplex16
@@ -29,7 +32,7 @@ struct ScanPlan {
   ScanVariant variant;
   int capacity;       // states of a channel that a pass holds
   int warp_channels;  // channels a warp owns
-  int warps;          // a block
+  int warps;          // a block; of a specialised scan, those that own channels
 };
 
 // What a choice has to know of a device; by default an H200.

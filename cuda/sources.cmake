@@ -15,5 +15,8 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_float16.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_float32.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_state_update.cu
+  ${CMAKE_CURRENT_LIST_DIR}/specialized_scan_bfloat16.cu
+  ${CMAKE_CURRENT_LIST_DIR}/specialized_scan_float16.cu
+  ${CMAKE_CURRENT_LIST_DIR}/specialized_scan_float32.cu
   ${CMAKE_CURRENT_LIST_DIR}/status.cu
 )

@@ -41,10 +41,11 @@ __device__ __forceinline__ void commit_copies() {
 #endif
 }
 
-// Waits for this thread's copies of all closed groups.
+// Waits for this thread's copies of all closed groups but the last kUnderWay.
+template <int kUnderWay = 0>
 __device__ __forceinline__ void wait_for_copies() {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.wait_group 0;" ::: "memory");
+  asm volatile("cp.async.wait_group %0;" ::"n"(kUnderWay) : "memory");
 #endif
 }
 

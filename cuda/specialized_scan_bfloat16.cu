@@ -1,0 +1,7 @@
+#include "specialized_scan_variants.cuh"
+
+namespace selective_scan {
+
+template cudaError_t launch_specialized_scan<__nv_bfloat16>(const ScanArgs&, const ScanPlan&, unsigned, cudaStream_t);
+
+}  // namespace selective_scan

@@ -1,0 +1,249 @@
+// u, delta, z and out of a specialised scan, for the steps of one preparer.
+#pragma once
+
+#include "specialized_scan_config.cuh"
+
+namespace selective_scan {
+
+// Preparers wait for instructions rather than for memory, so a whole span, the usual one, goes by pieces that are known
+// at compile time, and a thread then reads only what it has copied itself. A span is whole if all its steps exist and
+// its pieces are aligned and of existing channels or not of them, as a whole.
+template <typename Config>
+class SpecializedRows {
+  using Element = typename Config::Element;
+  using Piece = Chunk<Element, Config::kPiece>;
+  static constexpr int kPiece = Config::kPiece;
+  static constexpr int kRowPieces = Config::kRow / kPiece;
+  static constexpr int kPieces = Config::kRows * kRowPieces;
+
+ public:
+  // `memory` is the preparer's, `offset` its first step of a tile.
+  __device__ __forceinline__ SpecializedRows(const SelectiveScanParams& p, const BlockPlace& place,
+                                             unsigned char* memory, int offset)
+      : p_(p),
+        memory_(memory),
+        offset_(offset),
+        channels_(place.channels),
+        pitch_(Config::kBdl ? p.seqlen : p.dim),
+        origin_(Config::kBdl
+                    ? (place.span.batch * p.dim + place.first_channel) * p.seqlen + place.span.start
+                    : (place.span.batch * p.seqlen + place.span.start) * p.dim + place.first_channel) {
+    const int64_t boundaries = origin_ | pitch_ | (Config::kBdl ? 0 : channels_);
+    aligned_ = boundaries % kPiece == 0;
+  }
+
+  // Starts the copies of the span at step `start` of the piece of time, of which `steps` exist.
+  __device__ __forceinline__ void fetch(unsigned tile, int64_t start, int steps) const {
+    if (steps == 0) return;
+    const int64_t from = first(start);
+    const auto* u = static_cast<const Element*>(p_.u) + from;
+    const auto* delta = static_cast<const Element*>(p_.delta) + from;
+    const auto* z = static_cast<const Element*>(p_.z) + (p_.z != nullptr ? from : 0);
+    if (whole(steps)) {
+#pragma unroll
+      for (int turn = 0; turn < kPieces; turn += 32) {
+        const int i = turn + lane();
+        if (kPieces % 32 != 0 && i >= kPieces) break;
+        const int row = i / kRowPieces;
+        const int column = i % kRowPieces * kPiece;
+        if (exists(row, column)) {
+          const int64_t source = row * pitch_ + column;
+          const int target = row * Config::kRowBytes + column * Config::kSize;
+          copy_async<Config::kPieceBytes>(u_at(tile) + target, u + source);
+          copy_async<Config::kPieceBytes>(delta_at(tile) + target, delta + source);
+          if (p_.z != nullptr) copy_async<Config::kPieceBytes>(z_at(tile) + target, z + source);
+        }
+      }
+      return;
+    }
+    fetch_windows(p_.u, u_at(tile), from, steps);
+    fetch_windows(p_.delta, delta_at(tile), from, steps);
+    if (p_.z != nullptr) fetch_windows(p_.z, z_at(tile), from, steps);
+  }
+
+  // dt and dt * u of the span.
+  __device__ __forceinline__ void prepare(unsigned tile, int64_t start, int steps) const {
+    if (whole(steps)) {
+      prepare_pieces<true>(tile, start, steps);
+    } else {
+      prepare_pieces<false>(tile, start, steps);
+    }
+  }
+
+  // From y of the span to out.
+  __device__ __forceinline__ void finish(unsigned tile, int64_t start, int steps) const {
+    if (whole(steps)) {
+      finish_pieces<true>(tile, start, steps);
+    } else {
+      finish_pieces<false>(tile, start, steps);
+    }
+  }
+
+ private:
+  static __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
+
+  // In elements, of the first row of the span.
+  __device__ __forceinline__ int64_t first(int64_t start) const {
+    return origin_ + (Config::kBdl ? start : start * pitch_);
+  }
+
+  __device__ __forceinline__ bool whole(int steps) const { return aligned_ && steps == Config::kSpan; }
+
+  // Of a whole span.
+  __device__ __forceinline__ bool exists(int row, int column) const {
+    return (Config::kBdl ? row : column) < channels_;
+  }
+
+  __device__ __forceinline__ void fetch_windows(const void* array, unsigned char* target, int64_t from,
+                                                int steps) const {
+    const Windows windows = {from, pitch_, p_.batch * p_.dim * p_.seqlen, Config::kBdl ? channels_ : steps,
+                             Config::kBdl ? steps : channels_};
+    windows.fetch<Element, Config::kPieceBytes, Config::kRow, Config::kRowBytes>(
+        target, static_cast<const Element*>(array), lane(), 32);
+  }
+
+  // A piece of an array. In rows that are not aligned, elements lie as Windows has shifted them; those of `count` that
+  // do not exist become 0.
+  template <bool kWhole>
+  static __device__ __forceinline__ void read(const unsigned char* from, int count, float (&values)[kPiece]) {
+    if constexpr (kWhole) {
+      widen_chunk(reinterpret_cast<const Piece*>(from), values);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) {
+        values[j] = j < count ? static_cast<float>(reinterpret_cast<const Element*>(from)[j]) : 0.0f;
+      }
+    }
+  }
+
+  // Bytes from the start of an array to a piece.
+  template <bool kWhole>
+  __device__ __forceinline__ int piece_at(int row, int column, int64_t start) const {
+    const int shift = kWhole ? 0 : static_cast<int>((first(start) + row * pitch_) & (kPiece - 1));
+    return row * Config::kRowBytes + (shift + column) * Config::kSize;
+  }
+
+  // Elements of a piece that exist, or more.
+  __device__ __forceinline__ int count_of(int row, int column, int steps) const {
+    const int rows = Config::kBdl ? channels_ : steps;
+    const int columns = Config::kBdl ? steps : channels_;
+    return row < rows ? columns - column : 0;
+  }
+
+  template <bool kWhole>
+  __device__ __forceinline__ void prepare_pieces(unsigned tile, int64_t start, int steps) const {
+    constexpr int kUnroll = kWhole ? (kPieces + 31) / 32 : 1;
+    float* const dt = Config::dt(tile) + offset_;
+    float* const du = Config::du(tile) + offset_;
+#pragma unroll kUnroll
+    for (int turn = 0; turn < kPieces; turn += 32) {
+      const int i = turn + lane();
+      if (kPieces % 32 != 0 && i >= kPieces) break;
+      const int row = i / kRowPieces;
+      const int column = i % kRowPieces * kPiece;
+      const int at = piece_at<kWhole>(row, column, start);
+      const int count = count_of(row, column, steps);
+      float values[kPiece];
+      float products[kPiece];
+      float bias[kPiece];
+      read<kWhole>(delta_at(tile) + at, count, values);
+      read<kWhole>(u_at(tile) + at, count, products);
+      of_channels(Config::bias(), row, column, bias);
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) values[j] += bias[j];
+      if (p_.delta_softplus) softplus<kPiece, Config::kSize == 4>(values);
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) {
+        // Steps that do not exist leave the states as they are.
+        if (!kWhole && j >= count) values[j] = 0.0f;
+        products[j] *= values[j];
+      }
+      write_steps(dt, row, column, values);
+      write_steps(du, row, column, products);
+    }
+  }
+
+  template <bool kWhole>
+  __device__ __forceinline__ void finish_pieces(unsigned tile, int64_t start, int steps) const {
+    constexpr int kUnroll = kWhole ? (kPieces + 31) / 32 : 1;
+    const float* const sums = Config::sums(tile) + offset_;
+    Element* const out = static_cast<Element*>(p_.out) + first(start);
+#pragma unroll kUnroll
+    for (int turn = 0; turn < kPieces; turn += 32) {
+      const int i = turn + lane();
+      if (kPieces % 32 != 0 && i >= kPieces) break;
+      const int row = i / kRowPieces;
+      const int column = i % kRowPieces * kPiece;
+      const int at = piece_at<kWhole>(row, column, start);
+      const int count = count_of(row, column, steps);
+      float u[kPiece];
+      float D[kPiece];
+      float y[kPiece];
+      read<kWhole>(u_at(tile) + at, count, u);
+      of_channels(Config::D(), row, column, D);
+      read_steps(sums, row, column, y);
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) y[j] = fmaf(D[j], u[j], y[j]);
+      if (p_.z != nullptr) {
+        float z[kPiece];
+        read<kWhole>(z_at(tile) + at, count, z);
+#pragma unroll
+        for (int j = 0; j < kPiece; ++j) y[j] *= silu<Element>(z[j]);
+      }
+      Element* const target = out + (row * pitch_ + column);
+      if constexpr (kWhole) {
+        if (exists(row, column)) store_chunk(target, y);
+      } else {
+        store_elements(target, y, count);
+      }
+    }
+  }
+
+  // The values of a piece's channels: one of 'bdl', else as many as elements.
+  static __device__ __forceinline__ void of_channels(const float* channels, int row, int column,
+                                                     float (&values)[kPiece]) {
+    if constexpr (Config::kBdl) {
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) values[j] = channels[row];
+    } else {
+      widen_chunk(reinterpret_cast<const Chunk<float, kPiece>*>(channels + column), values);
+    }
+  }
+
+  // A piece of [channel][step].
+  static __device__ __forceinline__ void write_steps(float* steps, int row, int column, const float (&values)[kPiece]) {
+    if constexpr (Config::kBdl) {
+      store_chunk(steps + row * Config::kStepPitch + column, values);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) steps[(column + j) * Config::kStepPitch + row] = values[j];
+    }
+  }
+
+  static __device__ __forceinline__ void read_steps(const float* steps, int row, int column, float (&values)[kPiece]) {
+    if constexpr (Config::kBdl) {
+      widen_chunk(reinterpret_cast<const Chunk<float, kPiece>*>(steps + row * Config::kStepPitch + column), values);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) values[j] = steps[(column + j) * Config::kStepPitch + row];
+    }
+  }
+
+  __device__ __forceinline__ unsigned char* u_at(unsigned tile) const {
+    return memory_ + tile % Config::kLongSlots * Config::kArrayBytes;
+  }
+  __device__ __forceinline__ unsigned char* z_at(unsigned tile) const { return u_at(tile) + Config::kZAt; }
+  __device__ __forceinline__ unsigned char* delta_at(unsigned tile) const {
+    return memory_ + Config::kDeltaAt + tile % Config::kShortSlots * Config::kArrayBytes;
+  }
+
+  const SelectiveScanParams& p_;
+  unsigned char* const memory_;
+  const int offset_;
+  const int channels_;    // that exist
+  const int64_t pitch_;   // from one row to the next, in elements
+  const int64_t origin_;  // of the block's first channel and the piece's first step
+  bool aligned_;
+};
+
+}  // namespace selective_scan

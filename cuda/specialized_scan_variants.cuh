@@ -1,0 +1,64 @@
+// Defines launch_specialized_scan for the element type whose file includes this.
+#pragma once
+
+#include <atomic>
+
+#include "selective_scan_launch.cuh"
+#include "specialized_scan.cuh"
+
+namespace selective_scan {
+
+// More shared memory than a kernel may take by default has to be asked for, once a device, of a device that has it.
+template <typename Config>
+cudaError_t allow_specialized_memory() {
+  static std::atomic<uint64_t> allowed{0};
+  int device = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  const uint64_t bit = uint64_t{1} << device % 64;
+  if (error != cudaSuccess || (device < 64 && (allowed.load(std::memory_order_relaxed) & bit) != 0)) return error;
+  int bytes = 0;
+  error = cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error != cudaSuccess) return error;
+  if (bytes < Config::kSharedBytes) return cudaErrorInvalidConfiguration;
+  error = cudaFuncSetAttribute(specialized_scan_kernel<Config>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               Config::kSharedBytes);
+  if (error == cudaSuccess && device < 64) allowed.fetch_or(bit, std::memory_order_relaxed);
+  return error;
+}
+
+template <typename Config>
+cudaError_t launch_specialized(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
+  if (plan.capacity != Config::kCapacity || plan.warp_channels != Config::kWarpChannels ||
+      plan.warps != Config::kWalkers) {
+    return cudaErrorInvalidValue;
+  }
+  const cudaError_t error = allow_specialized_memory<Config>();
+  if (error != cudaSuccess) return error;
+  specialized_scan_kernel<Config><<<blocks, Config::kThreads, Config::kSharedBytes, stream>>>(args);
+  return cudaGetLastError();
+}
+
+template <typename Element, Layout layout>
+cudaError_t launch_specialized_layout(const ScanArgs& args, const ScanPlan& plan, unsigned blocks,
+                                      cudaStream_t stream) {
+  switch (plan.variant) {
+    case ScanVariant::kSpecialized16x1:
+      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized16x1>>(args, plan, blocks, stream);
+    case ScanVariant::kSpecialized8x2:
+      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized8x2>>(args, plan, blocks, stream);
+    case ScanVariant::kSpecialized4x4:
+      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized4x4>>(args, plan, blocks, stream);
+    default:
+      return cudaErrorInvalidValue;
+  }
+}
+
+template <typename Element>
+cudaError_t launch_specialized_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
+  if (args.params.layout == Layout::kBDL) {
+    return launch_specialized_layout<Element, Layout::kBDL>(args, plan, blocks, stream);
+  }
+  return launch_specialized_layout<Element, Layout::kBLD>(args, plan, blocks, stream);
+}
+
+}  // namespace selective_scan
