@@ -42,8 +42,8 @@ __device__ __forceinline__ void run_preparer(const SelectiveScanParams& p, const
     commit_copies();  // an empty group too, so that each tile has one
   };
   int64_t start = offset;
-  fetch(0, start);
-  fetch(1, start + kTile);
+#pragma unroll 1
+  for (unsigned tile = 0; tile < 2; ++tile) fetch(tile, start + tile * kTile);
 #pragma unroll 1
   for (unsigned tile = 0; tile < tiles + 2; ++tile) {
     wait_for_copies<1>();

@@ -36,16 +36,17 @@ class SpecializedMatrices {
     const auto* B = static_cast<const Element*>(p_.B);
     const auto* C = static_cast<const Element*>(p_.C);
     if (whole(steps)) {
+      const int lane = fresh_thread() % 32;
+      const int column = lane % kRowPieces * kPiece;
+      int64_t source = from + (lane / kRowPieces * pitch_ + column);
 #pragma unroll
       for (int turn = 0; turn < kPieces; turn += 32) {
-        const int i = turn + lane();
-        if (kPieces % 32 != 0 && i >= kPieces) break;
-        const int row = i / kRowPieces;
-        const int column = i % kRowPieces * kPiece;
-        const int64_t source = from + (row * pitch_ + column);
+        if (kPieces % 32 != 0 && turn + lane >= kPieces) break;
+        const int row = lane / kRowPieces + turn / kRowPieces;
         const int target = row * Config::kMatrixRowBytes + column * Config::kSize;
         copy_async<Config::kPieceBytes>(at(tile, 0) + target, B + source);
         copy_async<Config::kPieceBytes>(at(tile, 1) + target, C + source);
+        source += 32 / kRowPieces * pitch_;
       }
       return;
     }
@@ -54,7 +55,7 @@ class SpecializedMatrices {
 #pragma unroll 1
     for (int m = 0; m < 2; ++m) {
       windows.fetch<Element, Config::kPieceBytes, Config::kMatrixRow, Config::kMatrixRowBytes>(
-          at(tile, m), m == 0 ? B : C, lane(), 32);
+          at(tile, m), m == 0 ? B : C, fresh_thread() % 32, 32);
     }
   }
 
@@ -68,7 +69,7 @@ class SpecializedMatrices {
   }
 
  private:
-  static __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
+  static_assert(32 % kRowPieces == 0, "a turn of the lanes is whole rows");
 
   // In elements, of the first row of the span.
   __device__ __forceinline__ int64_t first(int64_t start) const {
@@ -84,12 +85,12 @@ class SpecializedMatrices {
     constexpr int kUnroll = kWhole ? (kPieces + 31) / 32 : 1;
     const int rows = Config::kBdl ? states_ : steps;
     const int columns = Config::kBdl ? steps : states_;
+    const int lane = fresh_thread() % 32;
+    const int column = lane % kRowPieces * kPiece;
 #pragma unroll kUnroll
     for (int turn = 0; turn < kPieces; turn += 32) {
-      const int i = turn + lane();
-      if (kPieces % 32 != 0 && i >= kPieces) break;
-      const int row = i / kRowPieces;
-      const int column = i % kRowPieces * kPiece;
+      if (kPieces % 32 != 0 && turn + lane >= kPieces) break;
+      const int row = lane / kRowPieces + turn / kRowPieces;
       const int shift = kWhole ? 0 : static_cast<int>((first(start) + row * pitch_) & (kPiece - 1));
       const int from = row * Config::kMatrixRowBytes + (shift + column) * Config::kSize;
 #pragma unroll

@@ -5,9 +5,9 @@
 
 namespace selective_scan {
 
-// Preparers wait for instructions rather than for memory, so a whole span, the usual one, goes by pieces that are known
-// at compile time, and a thread then reads only what it has copied itself. A span is whole if all its steps exist and
-// its pieces are aligned and of existing channels or not of them, as a whole.
+// Preparers wait for instructions rather than for memory. So a whole span, the usual one, goes without predicates or
+// branches, by pieces whose places a lane knows beforehand; it then reads only what it has copied itself. A span is
+// whole if all its steps exist, its rows are aligned, and each piece is of channels that exist or of none.
 template <typename Config>
 class SpecializedRows {
   using Element = typename Config::Element;
@@ -15,6 +15,7 @@ class SpecializedRows {
   static constexpr int kPiece = Config::kPiece;
   static constexpr int kRowPieces = Config::kRow / kPiece;
   static constexpr int kPieces = Config::kRows * kRowPieces;
+  static constexpr int kTurns = (kPieces + 31) / 32;  // pieces of a lane
 
  public:
   // `memory` is the preparer's, `offset` its first step of a tile.
@@ -30,30 +31,27 @@ class SpecializedRows {
                     : (place.span.batch * p.seqlen + place.span.start) * p.dim + place.first_channel) {
     const int64_t boundaries = origin_ | pitch_ | (Config::kBdl ? 0 : channels_);
     aligned_ = boundaries % kPiece == 0;
+    // Read by fresh_thread so that the compiler keeps the places rather than to find them anew in each tile.
+    const int lane = fresh_thread() % 32;
+    existing_ = 0;
+#pragma unroll
+    for (int turn = 0; turn < kTurns; ++turn) {
+      const int row = row_of(lane, turn);
+      const int column = column_of(lane, turn);
+      const bool exists = (Config::kBdl ? row : column) < channels_;
+      if (exists) existing_ |= 1u << turn;
+      places_[turn] = (exists ? row * pitch_ + column : 0) * Config::kSize;
+    }
   }
 
   // Starts the copies of the span at step `start` of the piece of time, of which `steps` exist.
   __device__ __forceinline__ void fetch(unsigned tile, int64_t start, int steps) const {
     if (steps == 0) return;
     const int64_t from = first(start);
-    const auto* u = static_cast<const Element*>(p_.u) + from;
-    const auto* delta = static_cast<const Element*>(p_.delta) + from;
-    const auto* z = static_cast<const Element*>(p_.z) + (p_.z != nullptr ? from : 0);
     if (whole(steps)) {
-#pragma unroll
-      for (int turn = 0; turn < kPieces; turn += 32) {
-        const int i = turn + lane();
-        if (kPieces % 32 != 0 && i >= kPieces) break;
-        const int row = i / kRowPieces;
-        const int column = i % kRowPieces * kPiece;
-        if (exists(row, column)) {
-          const int64_t source = row * pitch_ + column;
-          const int target = row * Config::kRowBytes + column * Config::kSize;
-          copy_async<Config::kPieceBytes>(u_at(tile) + target, u + source);
-          copy_async<Config::kPieceBytes>(delta_at(tile) + target, delta + source);
-          if (p_.z != nullptr) copy_async<Config::kPieceBytes>(z_at(tile) + target, z + source);
-        }
-      }
+      fetch_pieces(p_.u, u_at(tile), from);
+      fetch_pieces(p_.delta, delta_at(tile), from);
+      if (p_.z != nullptr) fetch_pieces(p_.z, z_at(tile), from);
       return;
     }
     fetch_windows(p_.u, u_at(tile), from, steps);
@@ -80,7 +78,19 @@ class SpecializedRows {
   }
 
  private:
-  static __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
+  // Of a lane's pieces; where turns are whole rows, a turn is a constant away from the first.
+  static __device__ __forceinline__ int row_of(int lane, int turn) {
+    if constexpr (32 % kRowPieces == 0) return lane / kRowPieces + turn * (32 / kRowPieces);
+    return (turn * 32 + lane) / kRowPieces;
+  }
+  static __device__ __forceinline__ int column_of(int lane, int turn) {
+    if constexpr (32 % kRowPieces == 0) return lane % kRowPieces * kPiece;
+    return (turn * 32 + lane) % kRowPieces * kPiece;
+  }
+  // The last turn may have fewer pieces than lanes.
+  static __device__ __forceinline__ bool has_piece(int lane, int turn) {
+    return kPieces % 32 == 0 || turn * 32 + lane < kPieces;
+  }
 
   // In elements, of the first row of the span.
   __device__ __forceinline__ int64_t first(int64_t start) const {
@@ -89,9 +99,16 @@ class SpecializedRows {
 
   __device__ __forceinline__ bool whole(int steps) const { return aligned_ && steps == Config::kSpan; }
 
-  // Of a whole span.
-  __device__ __forceinline__ bool exists(int row, int column) const {
-    return (Config::kBdl ? row : column) < channels_;
+  // Of channels that do not exist, the first piece of the span: something that may be read.
+  __device__ __forceinline__ void fetch_pieces(const void* array, unsigned char* target, int64_t from) const {
+    const auto* source = static_cast<const unsigned char*>(array) + from * Config::kSize;
+    const int lane = fresh_thread() % 32;
+#pragma unroll
+    for (int turn = 0; turn < kTurns; ++turn) {
+      if (!has_piece(lane, turn)) break;
+      const int at = row_of(lane, turn) * Config::kRowBytes + column_of(lane, turn) * Config::kSize;
+      copy_async<Config::kPieceBytes>(target + at, source + places_[turn]);
+    }
   }
 
   __device__ __forceinline__ void fetch_windows(const void* array, unsigned char* target, int64_t from,
@@ -99,7 +116,7 @@ class SpecializedRows {
     const Windows windows = {from, pitch_, p_.batch * p_.dim * p_.seqlen, Config::kBdl ? channels_ : steps,
                              Config::kBdl ? steps : channels_};
     windows.fetch<Element, Config::kPieceBytes, Config::kRow, Config::kRowBytes>(
-        target, static_cast<const Element*>(array), lane(), 32);
+        target, static_cast<const Element*>(array), fresh_thread() % 32, 32);
   }
 
   // A piece of an array. In rows that are not aligned, elements lie as Windows has shifted them; those of `count` that
@@ -132,15 +149,15 @@ class SpecializedRows {
 
   template <bool kWhole>
   __device__ __forceinline__ void prepare_pieces(unsigned tile, int64_t start, int steps) const {
-    constexpr int kUnroll = kWhole ? (kPieces + 31) / 32 : 1;
+    constexpr int kUnroll = kWhole ? kTurns : 1;
+    const int lane = fresh_thread() % 32;
     float* const dt = Config::dt(tile) + offset_;
     float* const du = Config::du(tile) + offset_;
 #pragma unroll kUnroll
-    for (int turn = 0; turn < kPieces; turn += 32) {
-      const int i = turn + lane();
-      if (kPieces % 32 != 0 && i >= kPieces) break;
-      const int row = i / kRowPieces;
-      const int column = i % kRowPieces * kPiece;
+    for (int turn = 0; turn < kTurns; ++turn) {
+      if (!has_piece(lane, turn)) break;
+      const int row = row_of(lane, turn);
+      const int column = column_of(lane, turn);
       const int at = piece_at<kWhole>(row, column, start);
       const int count = count_of(row, column, steps);
       float values[kPiece];
@@ -165,15 +182,15 @@ class SpecializedRows {
 
   template <bool kWhole>
   __device__ __forceinline__ void finish_pieces(unsigned tile, int64_t start, int steps) const {
-    constexpr int kUnroll = kWhole ? (kPieces + 31) / 32 : 1;
+    constexpr int kUnroll = kWhole ? kTurns : 1;
+    const int lane = fresh_thread() % 32;
     const float* const sums = Config::sums(tile) + offset_;
-    Element* const out = static_cast<Element*>(p_.out) + first(start);
+    unsigned char* const out = static_cast<unsigned char*>(p_.out) + first(start) * Config::kSize;
 #pragma unroll kUnroll
-    for (int turn = 0; turn < kPieces; turn += 32) {
-      const int i = turn + lane();
-      if (kPieces % 32 != 0 && i >= kPieces) break;
-      const int row = i / kRowPieces;
-      const int column = i % kRowPieces * kPiece;
+    for (int turn = 0; turn < kTurns; ++turn) {
+      if (!has_piece(lane, turn)) break;
+      const int row = row_of(lane, turn);
+      const int column = column_of(lane, turn);
       const int at = piece_at<kWhole>(row, column, start);
       const int count = count_of(row, column, steps);
       float u[kPiece];
@@ -190,10 +207,11 @@ class SpecializedRows {
 #pragma unroll
         for (int j = 0; j < kPiece; ++j) y[j] *= silu<Element>(z[j]);
       }
-      Element* const target = out + (row * pitch_ + column);
       if constexpr (kWhole) {
-        if (exists(row, column)) store_chunk(target, y);
+        auto* const target = reinterpret_cast<Element*>(out + places_[turn]);
+        if ((existing_ >> turn & 1) != 0) store_chunk(target, y);
       } else {
+        auto* const target = reinterpret_cast<Element*>(out) + (row * pitch_ + column);
         store_elements(target, y, count);
       }
     }
@@ -244,6 +262,10 @@ class SpecializedRows {
   const int64_t pitch_;   // from one row to the next, in elements
   const int64_t origin_;  // of the block's first channel and the piece's first step
   bool aligned_;
+  // Where a lane's pieces of a whole span lie, in bytes of device memory from the span's first row; and a bit for each
+  // of those that exist.
+  int64_t places_[kTurns];
+  unsigned existing_;
 };
 
 }  // namespace selective_scan
