@@ -41,6 +41,8 @@ class SpecializedRows {
       const bool exists = (Config::kBdl ? row : column) < channels_;
       if (exists) existing_ |= 1u << turn;
       places_[turn] = (exists ? row * pitch_ + column : 0) * Config::kSize;
+      slots_[turn] = slot_of(row, column);
+      steps_[turn] = step_of(row, column);
     }
   }
 
@@ -87,6 +89,13 @@ class SpecializedRows {
     if constexpr (32 % kRowPieces == 0) return lane % kRowPieces * kPiece;
     return (turn * 32 + lane) % kRowPieces * kPiece;
   }
+  // In bytes of an array, and in floats of [channel][step].
+  static __device__ __forceinline__ int slot_of(int row, int column) {
+    return row * Config::kRowBytes + column * Config::kSize;
+  }
+  static __device__ __forceinline__ int step_of(int row, int column) {
+    return Config::kBdl ? row * Config::kStepPitch + column : column * Config::kStepPitch + row;
+  }
   // The last turn may have fewer pieces than lanes.
   static __device__ __forceinline__ bool has_piece(int lane, int turn) {
     return kPieces % 32 == 0 || turn * 32 + lane < kPieces;
@@ -106,8 +115,7 @@ class SpecializedRows {
 #pragma unroll
     for (int turn = 0; turn < kTurns; ++turn) {
       if (!has_piece(lane, turn)) break;
-      const int at = row_of(lane, turn) * Config::kRowBytes + column_of(lane, turn) * Config::kSize;
-      copy_async<Config::kPieceBytes>(target + at, source + places_[turn]);
+      copy_async<Config::kPieceBytes>(target + slots_[turn], source + places_[turn]);
     }
   }
 
@@ -135,9 +143,15 @@ class SpecializedRows {
 
   // Bytes from the start of an array to a piece.
   template <bool kWhole>
-  __device__ __forceinline__ int piece_at(int row, int column, int64_t start) const {
-    const int shift = kWhole ? 0 : static_cast<int>((first(start) + row * pitch_) & (kPiece - 1));
-    return row * Config::kRowBytes + (shift + column) * Config::kSize;
+  __device__ __forceinline__ int piece_at(int turn, int row, int column, int64_t start) const {
+    if constexpr (kWhole) return slots_[turn];
+    const int shift = static_cast<int>((first(start) + row * pitch_) & (kPiece - 1));
+    return slot_of(row, column + shift);
+  }
+
+  template <bool kWhole>
+  __device__ __forceinline__ int step_at(int turn, int row, int column) const {
+    return kWhole ? steps_[turn] : step_of(row, column);
   }
 
   // Elements of a piece that exist, or more.
@@ -158,7 +172,7 @@ class SpecializedRows {
       if (!has_piece(lane, turn)) break;
       const int row = row_of(lane, turn);
       const int column = column_of(lane, turn);
-      const int at = piece_at<kWhole>(row, column, start);
+      const int at = piece_at<kWhole>(turn, row, column, start);
       const int count = count_of(row, column, steps);
       float values[kPiece];
       float products[kPiece];
@@ -175,8 +189,9 @@ class SpecializedRows {
         if (!kWhole && j >= count) values[j] = 0.0f;
         products[j] *= values[j];
       }
-      write_steps(dt, row, column, values);
-      write_steps(du, row, column, products);
+      const int step = step_at<kWhole>(turn, row, column);
+      write_steps(dt + step, values);
+      write_steps(du + step, products);
     }
   }
 
@@ -191,14 +206,14 @@ class SpecializedRows {
       if (!has_piece(lane, turn)) break;
       const int row = row_of(lane, turn);
       const int column = column_of(lane, turn);
-      const int at = piece_at<kWhole>(row, column, start);
+      const int at = piece_at<kWhole>(turn, row, column, start);
       const int count = count_of(row, column, steps);
       float u[kPiece];
       float D[kPiece];
       float y[kPiece];
       read<kWhole>(u_at(tile) + at, count, u);
       of_channels(Config::D(), row, column, D);
-      read_steps(sums, row, column, y);
+      read_steps(sums + step_at<kWhole>(turn, row, column), y);
 #pragma unroll
       for (int j = 0; j < kPiece; ++j) y[j] = fmaf(D[j], u[j], y[j]);
       if (p_.z != nullptr) {
@@ -229,21 +244,21 @@ class SpecializedRows {
   }
 
   // A piece of [channel][step].
-  static __device__ __forceinline__ void write_steps(float* steps, int row, int column, const float (&values)[kPiece]) {
+  static __device__ __forceinline__ void write_steps(float* steps, const float (&values)[kPiece]) {
     if constexpr (Config::kBdl) {
-      store_chunk(steps + row * Config::kStepPitch + column, values);
+      store_chunk(steps, values);
     } else {
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j) steps[(column + j) * Config::kStepPitch + row] = values[j];
+      for (int j = 0; j < kPiece; ++j) steps[j * Config::kStepPitch] = values[j];
     }
   }
 
-  static __device__ __forceinline__ void read_steps(const float* steps, int row, int column, float (&values)[kPiece]) {
+  static __device__ __forceinline__ void read_steps(const float* steps, float (&values)[kPiece]) {
     if constexpr (Config::kBdl) {
-      widen_chunk(reinterpret_cast<const Chunk<float, kPiece>*>(steps + row * Config::kStepPitch + column), values);
+      widen_chunk(reinterpret_cast<const Chunk<float, kPiece>*>(steps), values);
     } else {
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j) values[j] = steps[(column + j) * Config::kStepPitch + row];
+      for (int j = 0; j < kPiece; ++j) values[j] = steps[j * Config::kStepPitch];
     }
   }
 
@@ -265,6 +280,8 @@ class SpecializedRows {
   // Where a lane's pieces of a whole span lie, in bytes of device memory from the span's first row; and a bit for each
   // of those that exist.
   int64_t places_[kTurns];
+  int slots_[kTurns];  // in the arrays
+  int steps_[kTurns];  // in [channel][step]
   unsigned existing_;
 };
 
