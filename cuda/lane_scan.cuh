@@ -152,7 +152,8 @@ __device__ __forceinline__ void walk_group(LaneStates<Config>& states, const flo
 }
 
 template <typename Config>
-__device__ __forceinline__ void finish_steps(const OwnSteps<Config>& own, float D, bool gated, float (&y)[Config::kOwn]) {
+__device__ __forceinline__ void finish_steps(const OwnSteps<Config>& own, float D, bool gated,
+                                             float (&y)[Config::kOwn]) {
 #pragma unroll
   for (int i = 0; i < Config::kOwn; ++i) {
     y[i] = fmaf(D, own.u[i], y[i]);
@@ -161,8 +162,7 @@ __device__ __forceinline__ void finish_steps(const OwnSteps<Config>& own, float 
 }
 
 template <typename Config>
-__global__ void __launch_bounds__(Config::kMostWarps * 32, 1)
-    lane_scan_kernel(const __grid_constant__ ScanArgs args) {
+__global__ void __launch_bounds__(Config::kMostWarps * 32, 1) lane_scan_kernel(const __grid_constant__ ScanArgs args) {
   const SelectiveScanParams& p = args.params;
   const int64_t group_channels = p.dim / p.groups;
   const int block_channels = blockDim.x / 32 * Config::kWarpChannels;

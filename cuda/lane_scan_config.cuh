@@ -14,8 +14,8 @@ struct LaneConfig {
   static constexpr bool kBdl = layout == Layout::kBDL;
   static constexpr int kStates = states;
   static constexpr int kLanes = lanes;
-  static constexpr int kCapacity = states * lanes;   // states of a channel
-  static constexpr int kWarpChannels = 32 / lanes;   // channels a warp owns
+  static constexpr int kCapacity = states * lanes;  // states of a channel
+  static constexpr int kWarpChannels = 32 / lanes;  // channels a warp owns
 
   // Adjacent lanes take different channels where lanes share one: a vector of B or C costs half as much when two
   // neighbours read the same.
@@ -29,10 +29,10 @@ struct LaneConfig {
   }
 
   static constexpr int kSize = sizeof(Element);
-  static constexpr int kVector = 16 / kSize;         // elements of 16 bytes
-  static constexpr int kTile = 64 / kSize;           // steps that are fetched together
+  static constexpr int kVector = 16 / kSize;                        // elements of 16 bytes
+  static constexpr int kTile = 64 / kSize;                          // steps that are fetched together
   static constexpr int kGroup = lanes > kVector ? lanes : kVector;  // steps that are walked together
-  static constexpr int kOwn = kGroup / lanes;        // of a group's steps, those that a lane prepares and finishes
+  static constexpr int kOwn = kGroup / lanes;  // of a group's steps, those that a lane prepares and finishes
 
   static constexpr int kRows = kBdl ? kWarpChannels : kTile;
   static constexpr int kRow = kBdl ? kTile : kWarpChannels;

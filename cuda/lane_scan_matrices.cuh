@@ -19,7 +19,8 @@ class LaneMatrices {
     pitch_ = Config::kBdl ? p.seqlen : p.groups * p.dstate;
     origin_ = Config::kBdl ? (batch * p.groups + group) * p.dstate * p.seqlen + first
                            : (batch * p.seqlen + first) * pitch_ + group * p.dstate;
-    whole_ = ((origin_ | pitch_) & (kVector - 1)) == 0 && p.dstate == Config::kCapacity && Config::kMatrixRow % kVector == 0;
+    whole_ =
+        ((origin_ | pitch_) & (kVector - 1)) == 0 && p.dstate == Config::kCapacity && Config::kMatrixRow % kVector == 0;
   }
 
   // Starts the copies of the tile at `start`, which the threads of the block share.
@@ -39,8 +40,8 @@ class LaneMatrices {
                              Config::kBdl ? steps : states};
 #pragma unroll 1
     for (int m = 0; m < 2; ++m) {
-      windows.fetch<Element, 16, Config::kMatrixRow, Config::kMatrixRowBytes>(raw(turn, m), matrix(p, m), fresh_thread(),
-                                                                          blockDim.x);
+      windows.fetch<Element, 16, Config::kMatrixRow, Config::kMatrixRowBytes>(raw(turn, m), matrix(p, m),
+                                                                              fresh_thread(), blockDim.x);
     }
   }
 
@@ -52,8 +53,8 @@ class LaneMatrices {
         const int row = piece % kCount / kPieces;
         const int column = piece % kPieces * kVector;
         float values[kVector];
-        widen_chunk(reinterpret_cast<const Chunk<Element, kVector>*>(raw(turn, piece / kCount) + row * Config::kMatrixRowBytes +
-                                                                     column * Config::kSize),
+        widen_chunk(reinterpret_cast<const Chunk<Element, kVector>*>(
+                        raw(turn, piece / kCount) + row * Config::kMatrixRowBytes + column * Config::kSize),
                     values);
         float* const target = wide(turn, piece / kCount);
         if constexpr (Config::kBdl) {
@@ -63,7 +64,7 @@ class LaneMatrices {
 #pragma unroll
           for (int j = 0; j < kVector; j += 4) {
             *reinterpret_cast<float4*>(target + row * Config::kCapacity + column + j) = {values[j], values[j + 1],
-                                                                                        values[j + 2], values[j + 3]};
+                                                                                         values[j + 2], values[j + 3]};
           }
         }
       }
@@ -96,7 +97,9 @@ class LaneMatrices {
     return block_memory() + (2 * turn + m) * Config::kMatrixBytes;
   }
 
-  static __device__ __forceinline__ const Element* matrix(const SelectiveScanParams& p, int m) { return static_cast<const Element*>(m == 0 ? p.B : p.C); }
+  static __device__ __forceinline__ const Element* matrix(const SelectiveScanParams& p, int m) {
+    return static_cast<const Element*>(m == 0 ? p.B : p.C);
+  }
 
   int64_t origin_;  // of the first state and the piece's first step
   int64_t pitch_;   // from one row to the next

@@ -48,7 +48,9 @@ inline LaneShape lane_shape(int64_t dstate, int64_t rows, const DeviceShape& dev
   if (dstate <= 8) return {ScanVariant::kLane8, 8, 1};
   if (dstate <= 16) {
     const int64_t schedulers = 4 * device.multiprocessors;
-    const auto share = [&](int64_t portion) { return (rows + portion * schedulers - 1) / (portion * schedulers) * portion; };
+    const auto share = [&](int64_t portion) {
+      return (rows + portion * schedulers - 1) / (portion * schedulers) * portion;
+    };
     if (share(8) < 32) return {ScanVariant::kLanes4x4, 4, 4};
     if (9 * share(16) < 8 * share(32)) return {ScanVariant::kLanes2x8, 8, 2};
     return {ScanVariant::kLane16, 16, 1};

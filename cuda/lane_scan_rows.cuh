@@ -40,7 +40,9 @@ struct LaneRows {
   }
 
   // Of the tile at `start`.
-  __device__ __forceinline__ int64_t first(int64_t start) const { return origin + (Config::kBdl ? start : start * pitch); }
+  __device__ __forceinline__ int64_t first(int64_t start) const {
+    return origin + (Config::kBdl ? start : start * pitch);
+  }
 
   // Starts the copies of the tile at `start`.
   __device__ __forceinline__ void fetch(const SelectiveScanParams& p, int turn, int64_t start, int steps) const {
@@ -70,8 +72,11 @@ struct LaneRows {
                              Config::kBdl ? steps : channels};
 #pragma unroll 1
     for (int array = 0; array < (z != nullptr ? 3 : 2); ++array) {
-      windows.fetch<Element, kCopy, Config::kRow, Config::kRowBytes>(
-          arrays + array * Config::kArrayBytes, array == 0 ? u : array == 1 ? delta : z, lane, 32);
+      windows.fetch<Element, kCopy, Config::kRow, Config::kRowBytes>(arrays + array * Config::kArrayBytes,
+                                                                     array == 0   ? u
+                                                                     : array == 1 ? delta
+                                                                                  : z,
+                                                                     lane, 32);
     }
   }
 
@@ -106,7 +111,8 @@ class OwnPlace {
  public:
   __device__ __forceinline__ OwnPlace(const SelectiveScanParams& p, const LaneRows<Config>& rows)
       : aligned_(rows.aligned), exists_(Config::channel() < rows.channels) {
-    const int64_t first = rows.origin + (Config::kBdl ? Config::channel() * rows.pitch + step() : step() * rows.pitch + Config::channel());
+    const int64_t first = rows.origin + (Config::kBdl ? Config::channel() * rows.pitch + step()
+                                                      : step() * rows.pitch + Config::channel());
     out_ = static_cast<Element*>(p.out) + first;
     const int row = Config::kBdl ? Config::channel() : step();
     const int column = Config::kBdl ? step() : Config::channel();

@@ -20,8 +20,9 @@ cudaError_t allow_shared_memory() {
   int most = 0;
   error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   if (error != cudaSuccess) return error;
-  error = cudaFuncSetAttribute(lane_scan_kernel<Config>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               std::min(most - static_cast<int>(kStaticSharedBytes), Config::kMemory.block_bytes(Config::kMostWarps)));
+  error = cudaFuncSetAttribute(
+      lane_scan_kernel<Config>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+      std::min(most - static_cast<int>(kStaticSharedBytes), Config::kMemory.block_bytes(Config::kMostWarps)));
   if (error == cudaSuccess) allowed.fetch_or(bit, std::memory_order_relaxed);
   return error;
 }

@@ -17,8 +17,8 @@ void destroy(CudaQueue* queue) {
 
 Status find_shape(int device, DeviceShape* shape) {
   int shared_bytes = 0;
-  Status status = check(
-      device, cudaDeviceGetAttribute(&shape->multiprocessors, cudaDevAttrMultiProcessorCount, device), "asking for its size");
+  Status status = check(device, cudaDeviceGetAttribute(&shape->multiprocessors, cudaDevAttrMultiProcessorCount, device),
+                        "asking for its size");
   if (!status.ok()) return status;
   status = check(device, cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
                  "asking for its shared memory");

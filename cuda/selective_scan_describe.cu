@@ -13,6 +13,9 @@ std::string counted(int64_t count, const std::string& one) {
 std::string describe_plan(const ScanPlan& plan) {
   const int lanes = 32 / plan.warp_channels;
   switch (plan.variant) {
+    case ScanVariant::kSpecialized16x1:
+    case ScanVariant::kSpecialized8x2:
+      return counted(lanes, "walking lane") + " of " + counted(plan.capacity / lanes, "state") + " a channel";
     case ScanVariant::kReal16:
     case ScanVariant::kReal32:
       return "passes of " + std::to_string(plan.capacity) + " states";
@@ -28,7 +31,8 @@ std::string describe_plan(const ScanPlan& plan) {
 
 Status describe_scan(const SelectiveScanParams& params, std::string* words) {
   const int64_t steps = scan_chunk_steps(params);
-  *words = describe_plan(plan_scan(params)) + (steps > 0 ? ", twice over chunks of " + std::to_string(steps) + " steps" : "");
+  *words = describe_plan(plan_scan(params)) +
+           (steps > 0 ? ", twice over chunks of " + std::to_string(steps) + " steps" : "");
   return {};
 }
 

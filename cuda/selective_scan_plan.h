@@ -1,9 +1,13 @@
 // Which kernel variant runs a shape: a pure function, so that a choice can be tested without a device.
 #pragma once
 
+#include <algorithm>
+#include <optional>
+
 #include "../native/ops.h"
 #include "lane_scan_plan.h"
 #include "selective_scan_variant.h"
+#include "specialized_scan_plan.h"
 
 namespace selective_scan {
 
@@ -13,22 +17,35 @@ constexpr int kScanTile = 16;
 // Warps of the largest block.
 constexpr int kMostWarps = 4;
 
-// The rows that are busy on average until the longest sequence is done.
-inline int64_t busy_rows(const SelectiveScanParams& params) {
-  if (params.cu_seqlens == nullptr) return params.sequences * params.dim;
+inline int64_t longest_sequence(const SelectiveScanParams& params) {
+  if (params.cu_seqlens == nullptr) return params.seqlen;
   int64_t longest = 1;
   for (int64_t s = 0; s < params.sequences; ++s) {
     const int64_t length = params.cu_seqlens[s + 1] - params.cu_seqlens[s];
     longest = length > longest ? length : longest;
   }
-  return params.seqlen * params.dim / longest;
+  return longest;
+}
+
+// The rows that are busy on average until the longest sequence is done.
+inline int64_t busy_rows(const SelectiveScanParams& params) {
+  if (params.cu_seqlens == nullptr) return params.sequences * params.dim;
+  return params.seqlen * params.dim / longest_sequence(params);
+}
+
+// Whether B and C change with time and nothing is complex, as in every published Mamba model.
+inline bool is_selective(const SelectiveScanParams& params) {
+  return params.varying_b && params.varying_c && !params.is_complex;
 }
 
 inline ScanPlan plan_scan(const SelectiveScanParams& params, const DeviceShape& device = {}) {
-  const bool constant = !params.varying_b || !params.varying_c;
-  if (!constant && !params.is_complex && params.dstate <= 256) return plan_lane_scan(params, busy_rows(params), device);
+  if (is_selective(params) && params.dstate <= 16) {
+    const std::optional<ScanPlan> few = few_rows_plan(busy_rows(params), longest_sequence(params));
+    if (few && specialized_scan_fits(params, few->variant, device)) return *few;
+  }
+  if (is_selective(params) && params.dstate <= 256) return plan_lane_scan(params, busy_rows(params), device);
   // Narrower blocks where each warp needs more shared memory, for B and C of each channel: a block stays below 48 KB.
-  const int warps = constant ? 2 : kMostWarps;
+  const int warps = !params.varying_b || !params.varying_c ? 2 : kMostWarps;
   if (params.is_complex) return {ScanVariant::kComplex16, 16, 8, warps};
   if (params.dstate <= 16) return {ScanVariant::kReal16, 16, 16, warps};
   return {ScanVariant::kReal32, 32, 8, warps};
@@ -41,27 +58,25 @@ inline int64_t scan_blocks(const SelectiveScanParams& params, const ScanPlan& pl
 }
 
 // Steps of a chunk where few rows are scanned in chunks of time (selective_scan_chunks.cuh); 0 where whole sequences
-// are better. The bounds are estimates from a few measured passes (H200, 2048 steps, bfloat16): at 5120 rows chunks
-// take 228 us ('bdl') and 259 us ('bld') against 255 us and 248 us for whole sequences, at 1536 rows 88 us against 256
-// us.
+// are better. Bounds from measured times (H200, bfloat16): whole sequences of up to 2048 rows take 25 ns a step, of up
+// to 7680 rows 55 ns; chunks take a nanosecond for each 70 steps of a channel, and 60 us more.
 inline int64_t scan_chunk_steps(const SelectiveScanParams& params) {
-  constexpr int64_t kFewRows = 6144;
-  constexpr int64_t kRowsThatFill = 40960;
-  constexpr int64_t kLeastSteps = 64;
+  constexpr int64_t kRowsThatFill = 131072;  // where chunks can be long
+  constexpr int64_t kRowsThatDo = 20480;
+  constexpr int64_t kLong = 256;
+  constexpr int64_t kShort = 64;
   constexpr int64_t kUnit = 32;  // keeps 16-bit rows aligned
-  const int64_t total = params.batch * params.seqlen;
-  int64_t longest = params.seqlen;
-  if (params.cu_seqlens != nullptr) {
-    longest = 0;
-    for (int64_t s = 0; s < params.sequences; ++s) {
-      const int64_t length = params.cu_seqlens[s + 1] - params.cu_seqlens[s];
-      longest = length > longest ? length : longest;
-    }
+  const int64_t rows = busy_rows(params);
+  const int64_t longest = longest_sequence(params);
+  if (is_selective(params) && params.dstate <= 16) {
+    const int64_t step = rows <= 2048 ? 25 : 55;  // ns
+    if (rows > 7680 || longest * (70 * step - rows) < 70 * 60000) return 0;
+  } else if (longest < 4 * kShort || rows * ((params.dstate + 15) / 16) > 6144) {
+    return 0;
   }
-  // The rows that are busy on average until the longest sequence is done.
-  if (longest < 4 * kLeastSteps || total * params.dim / longest > kFewRows) return 0;
-  const int64_t steps = (total * params.dim / kRowsThatFill / kUnit + 1) * kUnit;
-  return steps < kLeastSteps ? kLeastSteps : steps;
+  int64_t steps = rows * longest / kRowsThatFill;
+  if (steps < kLong) steps = std::clamp(rows * longest / kRowsThatDo, kShort, kLong);
+  return (steps + kUnit - 1) / kUnit * kUnit;
 }
 
 }  // namespace selective_scan

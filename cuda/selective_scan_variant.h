@@ -19,7 +19,6 @@ enum class ScanVariant {
   kLanes16x16,
   kSpecialized16x1,
   kSpecialized8x2,
-  kSpecialized4x4,
   kReal16,
   kReal32,
   kComplex16

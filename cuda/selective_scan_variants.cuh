@@ -25,7 +25,6 @@ cudaError_t launch_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blo
       return launch_variant<ScanConfig<Element, true, 4, 4, 1>>(args, plan, blocks, stream);
     case ScanVariant::kSpecialized16x1:
     case ScanVariant::kSpecialized8x2:
-    case ScanVariant::kSpecialized4x4:
       return launch_specialized_scan<Element>(args, plan, blocks, stream);
     default:
       return launch_lane_scan<Element>(args, plan, blocks, stream);

@@ -1,8 +1,8 @@
 // The scan of few rows, which leave a multiprocessor with a handful of channels: what takes time is then the chain of
 // instructions of each warp. So warps specialise. Walkers keep the states in registers and only walk; preparers have
-// made a tile's dt, dt * u, B and C ready before, and turn its y into out afterwards. In iteration j
-//   preparers   prepare tile j, finish tile j - 2, start the copies of tile j + 2
-//   walkers     walk tile j - 1, if they are in time, or j
+// made a tile's dt, dt * u, B and C ready before, and turn its y into out afterwards. Between two barriers
+//   walkers     walk tile j
+//   preparers   prepare tile j + 1, finish tile j - 1, start the copies of tile j + 3
 #pragma once
 
 #include "specialized_scan_matrices.cuh"
@@ -27,6 +27,9 @@ __device__ __forceinline__ BlockPlace place_of(const ScanArgs& args) {
   return place;
 }
 
+// __syncthreads has to be the same one for all threads. Walkers and preparers meet from loops of their own.
+__device__ __forceinline__ void meet() { asm volatile("bar.sync 0;" ::: "memory"); }
+
 template <typename Config>
 __device__ __forceinline__ void run_preparer(const SelectiveScanParams& p, const BlockPlace& place, unsigned tiles) {
   constexpr int kTile = Config::kTile;
@@ -48,11 +51,9 @@ __device__ __forceinline__ void run_preparer(const SelectiveScanParams& p, const
   for (unsigned tile = 0; tile < tiles + 2; ++tile) {
     wait_for_copies<1>();
     __syncwarp();  // a span that is not whole is copied by other lanes than read it
-    if (tile >= 2) wait_for<kWalked, Config::kThreads>(tile);
     if (tile < tiles) {
       matrices.widen(tile, start, steps_at(start));
       rows.prepare(tile, start, steps_at(start));
-      arrive_for<kPrepared, Config::kThreads>(tile);
     }
     if (tile >= 2) {
       const int64_t finished = start - 2 * kTile;
@@ -61,12 +62,24 @@ __device__ __forceinline__ void run_preparer(const SelectiveScanParams& p, const
     __syncwarp();  // before other lanes overwrite what has been read
     fetch(tile + 2, start + 2 * kTile);
     start += kTile;
+    meet();
   }
 }
 
 template <typename Config>
-__global__ void __launch_bounds__(Config::kThreads, 1)
-    specialized_scan_kernel(const __grid_constant__ ScanArgs args) {
+__device__ __forceinline__ void run_walker(const SelectiveScanParams& p, const BlockPlace& place, unsigned tiles) {
+  Walker<Config> walker(p, place);
+  meet();
+#pragma unroll 1
+  for (unsigned tile = 0; tile <= tiles; ++tile) {
+    if (tile < tiles) walker.walk(tile);
+    meet();
+  }
+  if (p.last_state != nullptr) walker.store(static_cast<float*>(p.last_state));
+}
+
+template <typename Config>
+__global__ void __launch_bounds__(Config::kThreads, 1) specialized_scan_kernel(const __grid_constant__ ScanArgs args) {
   const SelectiveScanParams& p = args.params;
   const BlockPlace place = place_of<Config>(args);
   const auto tiles = static_cast<unsigned>((place.span.length + Config::kTile - 1) / Config::kTile);
@@ -77,9 +90,7 @@ __global__ void __launch_bounds__(Config::kThreads, 1)
   }
   __syncthreads();
   if (threadIdx.x < Config::kWalkers * 32) {
-    Walker<Config> walker(p, place);
-    walker.walk(tiles);
-    if (p.last_state != nullptr) walker.store(static_cast<float*>(p.last_state));
+    run_walker<Config>(p, place, tiles);
   } else {
     run_preparer<Config>(p, place, tiles);
   }

@@ -65,9 +65,7 @@ struct SpecializedConfig {
   static __device__ __forceinline__ float* wide(unsigned tile, int m) {
     return floats(kWideAt) + (tile % 2 * 2 + m) * kWideFloats;
   }
-  static __device__ __forceinline__ float* dt(unsigned tile) {
-    return floats(kStepsAt) + tile % 2 * 2 * kStepFloats;
-  }
+  static __device__ __forceinline__ float* dt(unsigned tile) { return floats(kStepsAt) + tile % 2 * 2 * kStepFloats; }
   static __device__ __forceinline__ float* du(unsigned tile) { return dt(tile) + kStepFloats; }
   static __device__ __forceinline__ float* sums(unsigned tile) {
     return floats(kSumsAt) + tile % SpecializedMemory::kSumSlots * kStepFloats;

@@ -23,9 +23,8 @@ class SpecializedMatrices {
         offset_(offset),
         states_(static_cast<int>(p.dstate)),
         pitch_(Config::kBdl ? p.seqlen : p.groups * p.dstate),
-        origin_(Config::kBdl
-                    ? (place.span.batch * p.groups + place.group) * p.dstate * p.seqlen + place.span.start
-                    : (place.span.batch * p.seqlen + place.span.start) * pitch_ + place.group * p.dstate) {
+        origin_(Config::kBdl ? (place.span.batch * p.groups + place.group) * p.dstate * p.seqlen + place.span.start
+                             : (place.span.batch * p.seqlen + place.span.start) * pitch_ + place.group * p.dstate) {
     aligned_ = (origin_ | pitch_) % kPiece == 0;
   }
 
@@ -50,8 +49,8 @@ class SpecializedMatrices {
       }
       return;
     }
-    const Windows windows = {from, pitch_, p_.batch * p_.groups * p_.dstate * p_.seqlen,
-                             Config::kBdl ? states_ : steps, Config::kBdl ? steps : states_};
+    const Windows windows = {from, pitch_, p_.batch * p_.groups * p_.dstate * p_.seqlen, Config::kBdl ? states_ : steps,
+                             Config::kBdl ? steps : states_};
 #pragma unroll 1
     for (int m = 0; m < 2; ++m) {
       windows.fetch<Element, Config::kPieceBytes, Config::kMatrixRow, Config::kMatrixRowBytes>(

@@ -24,8 +24,7 @@ struct SpecializedShape {
 
 constexpr SpecializedShape specialized_shape(ScanVariant variant) {
   if (variant == ScanVariant::kSpecialized16x1) return {1, 16, 6, 2, 64};
-  if (variant == ScanVariant::kSpecialized8x2) return {2, 8, 10, 4, 64};
-  return {4, 4, 12, 4, 32};
+  return {2, 8, 10, 4, 64};
 }
 
 // What a thread copies, prepares and finishes at once, in elements.
@@ -50,8 +49,7 @@ struct SpecializedMemory {
   int step_bytes;  // of dt, dt * u or y
   int wide_pitch;  // floats
   int wide_bytes;  // of B or C
-  // y of a tile is finished while the one after the next is walked.
-  static constexpr int kSumSlots = 3;
+  static constexpr int kSumSlots = 2;
   int channel_bytes;  // of D or the bias
   int preparers;
 
@@ -112,12 +110,10 @@ inline bool specialized_scan_fits(const SelectiveScanParams& params, ScanVariant
 }
 
 // The specialised scan for this many busy rows of up to 16 real states with varying B and C; none where there are
-// enough rows for the lane scan.
-inline std::optional<ScanPlan> few_rows_plan(int64_t rows) {
-  if (rows > 16384) return std::nullopt;
-  const ScanVariant variant = rows <= 2048   ? ScanVariant::kSpecialized16x1
-                              : rows <= 7680 ? ScanVariant::kSpecialized8x2
-                                             : ScanVariant::kSpecialized4x4;
+// enough rows for the lane scan, or too few steps to fill a tile.
+inline std::optional<ScanPlan> few_rows_plan(int64_t rows, int64_t steps) {
+  if (rows > 7680 || steps < 64) return std::nullopt;
+  const ScanVariant variant = rows <= 2048 ? ScanVariant::kSpecialized16x1 : ScanVariant::kSpecialized8x2;
   const SpecializedShape shape = specialized_shape(variant);
   return ScanPlan{variant, shape.states * shape.lanes, shape.warp_channels(), shape.walkers};
 }

@@ -26,9 +26,8 @@ class SpecializedRows {
         offset_(offset),
         channels_(place.channels),
         pitch_(Config::kBdl ? p.seqlen : p.dim),
-        origin_(Config::kBdl
-                    ? (place.span.batch * p.dim + place.first_channel) * p.seqlen + place.span.start
-                    : (place.span.batch * p.seqlen + place.span.start) * p.dim + place.first_channel) {
+        origin_(Config::kBdl ? (place.span.batch * p.dim + place.first_channel) * p.seqlen + place.span.start
+                             : (place.span.batch * p.seqlen + place.span.start) * p.dim + place.first_channel) {
     const int64_t boundaries = origin_ | pitch_ | (Config::kBdl ? 0 : channels_);
     aligned_ = boundaries % kPiece == 0;
     // Read by fresh_thread so that the compiler keeps the places rather than to find them anew in each tile.

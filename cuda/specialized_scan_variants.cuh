@@ -43,11 +43,11 @@ cudaError_t launch_specialized_layout(const ScanArgs& args, const ScanPlan& plan
                                       cudaStream_t stream) {
   switch (plan.variant) {
     case ScanVariant::kSpecialized16x1:
-      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized16x1>>(args, plan, blocks, stream);
+      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized16x1>>(args, plan, blocks,
+                                                                                                   stream);
     case ScanVariant::kSpecialized8x2:
-      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized8x2>>(args, plan, blocks, stream);
-    case ScanVariant::kSpecialized4x4:
-      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized4x4>>(args, plan, blocks, stream);
+      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized8x2>>(args, plan, blocks,
+                                                                                                  stream);
     default:
       return cudaErrorInvalidValue;
   }

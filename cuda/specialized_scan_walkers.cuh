@@ -2,7 +2,6 @@
 #pragma once
 
 #include "lane_scan.cuh"
-#include "specialized_scan_barriers.cuh"
 #include "specialized_scan_config.cuh"
 
 namespace selective_scan {
@@ -29,30 +28,7 @@ class Walker {
     }
   }
 
-  // All tiles of the block's piece.
-  __device__ __forceinline__ void walk(unsigned tiles) {
-#pragma unroll 1
-    for (unsigned tile = 0; tile < tiles; ++tile) {
-      wait_for<kPrepared, Config::kThreads>(tile);
-      walk_tile(tile);
-      arrive_for<kWalked, Config::kThreads>(tile);
-    }
-  }
-
-  __device__ __forceinline__ void store(float* last) const {
-#pragma unroll
-    for (int s = 0; s < kStates; ++s) {
-      if (s < states_) last[first_state_ + s] = h_[s];
-    }
-  }
-
- private:
-  static __device__ __forceinline__ int channel_of(unsigned thread) {
-    constexpr int kUnit = Config::kLaneUnit;
-    return thread / (kUnit * Config::kLanes) * kUnit + thread % kUnit;
-  }
-
-  __device__ __forceinline__ void walk_tile(unsigned tile) {
+  __device__ __forceinline__ void walk(unsigned tile) {
     const float* dt = Config::dt(tile) + channel_ * Config::kStepPitch;
     const float* du = dt + Config::kStepFloats;
     const float* B = Config::wide(tile, 0) + lane_ * kStates * (Config::kStepMajor ? 1 : Config::kWidePitch);
@@ -76,6 +52,19 @@ class Walker {
       sum_over_lanes<Config::kLaneUnit>(sums, lane_);
       y[t] = sums[0];
     }
+  }
+
+  __device__ __forceinline__ void store(float* last) const {
+#pragma unroll
+    for (int s = 0; s < kStates; ++s) {
+      if (s < states_) last[first_state_ + s] = h_[s];
+    }
+  }
+
+ private:
+  static __device__ __forceinline__ int channel_of(unsigned thread) {
+    constexpr int kUnit = Config::kLaneUnit;
+    return thread / (kUnit * Config::kLanes) * kUnit + thread % kUnit;
   }
 
   // This lane's states of a piece of steps.
