@@ -27,8 +27,12 @@ __device__ __forceinline__ BlockPlace place_of(const ScanArgs& args) {
   return place;
 }
 
-// __syncthreads has to be the same one for all threads. Walkers and preparers meet from loops of their own.
-__device__ __forceinline__ void meet() { asm volatile("bar.sync 0;" ::: "memory"); }
+// __syncthreads has to be the same one for all threads. Walkers and preparers meet from loops of their own, each warp
+// as one.
+__device__ __forceinline__ void meet() {
+  __syncwarp();
+  asm volatile("bar.sync 0;" ::: "memory");
+}
 
 template <typename Config>
 __device__ __forceinline__ void run_preparer(const SelectiveScanParams& p, const BlockPlace& place, unsigned tiles) {

@@ -1,7 +1,7 @@
 // u, delta, z and out of a specialised scan, for the steps of one preparer.
 #pragma once
 
-#include "specialized_scan_config.cuh"
+#include "specialized_scan_pieces.cuh"
 
 namespace selective_scan {
 
@@ -12,10 +12,9 @@ template <typename Config>
 class SpecializedRows {
   using Element = typename Config::Element;
   using Piece = Chunk<Element, Config::kPiece>;
+  using Pieces = LanePieces<Config>;
   static constexpr int kPiece = Config::kPiece;
-  static constexpr int kRowPieces = Config::kRow / kPiece;
-  static constexpr int kPieces = Config::kRows * kRowPieces;
-  static constexpr int kTurns = (kPieces + 31) / 32;  // pieces of a lane
+  static constexpr int kTurns = Pieces::kTurns;
 
  public:
   // `memory` is the preparer's, `offset` its first step of a tile.
@@ -27,22 +26,10 @@ class SpecializedRows {
         channels_(place.channels),
         pitch_(Config::kBdl ? p.seqlen : p.dim),
         origin_(Config::kBdl ? (place.span.batch * p.dim + place.first_channel) * p.seqlen + place.span.start
-                             : (place.span.batch * p.seqlen + place.span.start) * p.dim + place.first_channel) {
+                             : (place.span.batch * p.seqlen + place.span.start) * p.dim + place.first_channel),
+        pieces_(channels_, pitch_) {
     const int64_t boundaries = origin_ | pitch_ | (Config::kBdl ? 0 : channels_);
     aligned_ = boundaries % kPiece == 0;
-    // Read by fresh_thread so that the compiler keeps the places rather than to find them anew in each tile.
-    const int lane = fresh_thread() % 32;
-    existing_ = 0;
-#pragma unroll
-    for (int turn = 0; turn < kTurns; ++turn) {
-      const int row = row_of(lane, turn);
-      const int column = column_of(lane, turn);
-      const bool exists = (Config::kBdl ? row : column) < channels_;
-      if (exists) existing_ |= 1u << turn;
-      places_[turn] = (exists ? row * pitch_ + column : 0) * Config::kSize;
-      slots_[turn] = slot_of(row, column);
-      steps_[turn] = step_of(row, column);
-    }
   }
 
   // Starts the copies of the span at step `start` of the piece of time, of which `steps` exist.
@@ -62,44 +49,27 @@ class SpecializedRows {
 
   // dt and dt * u of the span.
   __device__ __forceinline__ void prepare(unsigned tile, int64_t start, int steps) const {
-    if (whole(steps)) {
-      prepare_pieces<true>(tile, start, steps);
+    if (!whole(steps)) {
+      prepare_pieces<false>(tile, start, steps, p_.delta_softplus);
+    } else if (p_.delta_softplus) {
+      prepare_pieces<true>(tile, start, steps, true);
     } else {
-      prepare_pieces<false>(tile, start, steps);
+      prepare_pieces<true>(tile, start, steps, false);
     }
   }
 
   // From y of the span to out.
   __device__ __forceinline__ void finish(unsigned tile, int64_t start, int steps) const {
-    if (whole(steps)) {
-      finish_pieces<true>(tile, start, steps);
+    if (!whole(steps)) {
+      finish_pieces<false>(tile, start, steps, p_.z != nullptr);
+    } else if (p_.z != nullptr) {
+      finish_pieces<true>(tile, start, steps, true);
     } else {
-      finish_pieces<false>(tile, start, steps);
+      finish_pieces<true>(tile, start, steps, false);
     }
   }
 
  private:
-  // Of a lane's pieces; where turns are whole rows, a turn is a constant away from the first.
-  static __device__ __forceinline__ int row_of(int lane, int turn) {
-    if constexpr (32 % kRowPieces == 0) return lane / kRowPieces + turn * (32 / kRowPieces);
-    return (turn * 32 + lane) / kRowPieces;
-  }
-  static __device__ __forceinline__ int column_of(int lane, int turn) {
-    if constexpr (32 % kRowPieces == 0) return lane % kRowPieces * kPiece;
-    return (turn * 32 + lane) % kRowPieces * kPiece;
-  }
-  // In bytes of an array, and in floats of [channel][step].
-  static __device__ __forceinline__ int slot_of(int row, int column) {
-    return row * Config::kRowBytes + column * Config::kSize;
-  }
-  static __device__ __forceinline__ int step_of(int row, int column) {
-    return Config::kBdl ? row * Config::kStepPitch + column : column * Config::kStepPitch + row;
-  }
-  // The last turn may have fewer pieces than lanes.
-  static __device__ __forceinline__ bool has_piece(int lane, int turn) {
-    return kPieces % 32 == 0 || turn * 32 + lane < kPieces;
-  }
-
   // In elements, of the first row of the span.
   __device__ __forceinline__ int64_t first(int64_t start) const {
     return origin_ + (Config::kBdl ? start : start * pitch_);
@@ -107,14 +77,13 @@ class SpecializedRows {
 
   __device__ __forceinline__ bool whole(int steps) const { return aligned_ && steps == Config::kSpan; }
 
-  // Of channels that do not exist, the first piece of the span: something that may be read.
   __device__ __forceinline__ void fetch_pieces(const void* array, unsigned char* target, int64_t from) const {
     const auto* source = static_cast<const unsigned char*>(array) + from * Config::kSize;
     const int lane = fresh_thread() % 32;
 #pragma unroll
     for (int turn = 0; turn < kTurns; ++turn) {
-      if (!has_piece(lane, turn)) break;
-      copy_async<Config::kPieceBytes>(target + slots_[turn], source + places_[turn]);
+      if (!Pieces::has_piece(lane, turn)) break;
+      copy_async<Config::kPieceBytes>(target + pieces_.slots[turn], source + pieces_.places[turn]);
     }
   }
 
@@ -143,14 +112,14 @@ class SpecializedRows {
   // Bytes from the start of an array to a piece.
   template <bool kWhole>
   __device__ __forceinline__ int piece_at(int turn, int row, int column, int64_t start) const {
-    if constexpr (kWhole) return slots_[turn];
+    if constexpr (kWhole) return pieces_.slots[turn];
     const int shift = static_cast<int>((first(start) + row * pitch_) & (kPiece - 1));
-    return slot_of(row, column + shift);
+    return Pieces::slot_of(row, column + shift);
   }
 
   template <bool kWhole>
   __device__ __forceinline__ int step_at(int turn, int row, int column) const {
-    return kWhole ? steps_[turn] : step_of(row, column);
+    return kWhole ? pieces_.steps[turn] : Pieces::step_of(row, column);
   }
 
   // Elements of a piece that exist, or more.
@@ -160,17 +129,18 @@ class SpecializedRows {
     return row < rows ? columns - column : 0;
   }
 
+  // Called with a constant where it counts: a branch in each turn would keep turns from running side by side.
   template <bool kWhole>
-  __device__ __forceinline__ void prepare_pieces(unsigned tile, int64_t start, int steps) const {
+  __device__ __forceinline__ void prepare_pieces(unsigned tile, int64_t start, int steps, bool delta_softplus) const {
     constexpr int kUnroll = kWhole ? kTurns : 1;
     const int lane = fresh_thread() % 32;
     float* const dt = Config::dt(tile) + offset_;
     float* const du = Config::du(tile) + offset_;
 #pragma unroll kUnroll
     for (int turn = 0; turn < kTurns; ++turn) {
-      if (!has_piece(lane, turn)) break;
-      const int row = row_of(lane, turn);
-      const int column = column_of(lane, turn);
+      if (!Pieces::has_piece(lane, turn)) break;
+      const int row = Pieces::row_of(lane, turn);
+      const int column = Pieces::column_of(lane, turn);
       const int at = piece_at<kWhole>(turn, row, column, start);
       const int count = count_of(row, column, steps);
       float values[kPiece];
@@ -181,7 +151,7 @@ class SpecializedRows {
       of_channels(Config::bias(), row, column, bias);
 #pragma unroll
       for (int j = 0; j < kPiece; ++j) values[j] += bias[j];
-      if (p_.delta_softplus) softplus<kPiece, Config::kSize == 4>(values);
+      if (delta_softplus) softplus<kPiece, Config::kSize == 4>(values);
 #pragma unroll
       for (int j = 0; j < kPiece; ++j) {
         // Steps that do not exist leave the states as they are.
@@ -195,16 +165,16 @@ class SpecializedRows {
   }
 
   template <bool kWhole>
-  __device__ __forceinline__ void finish_pieces(unsigned tile, int64_t start, int steps) const {
+  __device__ __forceinline__ void finish_pieces(unsigned tile, int64_t start, int steps, bool gated) const {
     constexpr int kUnroll = kWhole ? kTurns : 1;
     const int lane = fresh_thread() % 32;
     const float* const sums = Config::sums(tile) + offset_;
     unsigned char* const out = static_cast<unsigned char*>(p_.out) + first(start) * Config::kSize;
 #pragma unroll kUnroll
     for (int turn = 0; turn < kTurns; ++turn) {
-      if (!has_piece(lane, turn)) break;
-      const int row = row_of(lane, turn);
-      const int column = column_of(lane, turn);
+      if (!Pieces::has_piece(lane, turn)) break;
+      const int row = Pieces::row_of(lane, turn);
+      const int column = Pieces::column_of(lane, turn);
       const int at = piece_at<kWhole>(turn, row, column, start);
       const int count = count_of(row, column, steps);
       float u[kPiece];
@@ -215,15 +185,15 @@ class SpecializedRows {
       read_steps(sums + step_at<kWhole>(turn, row, column), y);
 #pragma unroll
       for (int j = 0; j < kPiece; ++j) y[j] = fmaf(D[j], u[j], y[j]);
-      if (p_.z != nullptr) {
+      if (gated) {
         float z[kPiece];
         read<kWhole>(z_at(tile) + at, count, z);
 #pragma unroll
         for (int j = 0; j < kPiece; ++j) y[j] *= silu<Element>(z[j]);
       }
       if constexpr (kWhole) {
-        auto* const target = reinterpret_cast<Element*>(out + places_[turn]);
-        if ((existing_ >> turn & 1) != 0) store_chunk(target, y);
+        auto* const target = reinterpret_cast<Element*>(out + pieces_.places[turn]);
+        if (pieces_.exists(turn)) store_chunk(target, y);
       } else {
         auto* const target = reinterpret_cast<Element*>(out) + (row * pitch_ + column);
         store_elements(target, y, count);
@@ -275,13 +245,8 @@ class SpecializedRows {
   const int channels_;    // that exist
   const int64_t pitch_;   // from one row to the next, in elements
   const int64_t origin_;  // of the block's first channel and the piece's first step
+  const Pieces pieces_;
   bool aligned_;
-  // Where a lane's pieces of a whole span lie, in bytes of device memory from the span's first row; and a bit for each
-  // of those that exist.
-  int64_t places_[kTurns];
-  int slots_[kTurns];  // in the arrays
-  int steps_[kTurns];  // in [channel][step]
-  unsigned existing_;
 };
 
 }  // namespace selective_scan
