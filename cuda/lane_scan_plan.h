@@ -2,6 +2,9 @@
 // device.
 #pragma once
 
+#include <algorithm>
+#include <optional>
+
 #include "../native/ops.h"
 #include "selective_scan_variant.h"
 
@@ -70,28 +73,39 @@ constexpr int most_lane_warps(Layout layout, int states, int element_bytes) {
 
 // Sequences that are scanned side by side in blocks of few warps do not end together: schedulers prefer the warps that
 // came first, and the last ones have a multiprocessor to themselves. So long sequences want one block a multiprocessor,
-// whose warps a barrier keeps in step, unless blocks of that size would not go into it evenly.
-inline int lane_warps(const SelectiveScanParams& params, const LaneShape& shape, const DeviceShape& device, int most) {
+// whose warps a barrier keeps in step, unless blocks of that size would not go into it evenly. So do many states, of
+// whose B and C a multiprocessor has no room for several copies.
+inline int lane_warps(const SelectiveScanParams& params, const LaneShape& shape, const DeviceShape& device,
+                      const LaneMemory& memory, int most) {
   constexpr int kFew = 4;
   constexpr int64_t kLong = 512;
+  if (most <= kFew) return most;
   const int64_t channels = 32 / shape.lanes;
   const int64_t group_warps = (params.dim / params.groups + channels - 1) / channels;
-  if (group_warps < most) most = static_cast<int>(group_warps);
-  if (most <= kFew || params.batch * params.seqlen < kLong * params.sequences) return most < kFew ? most : kFew;
-  const auto busiest = [&](int64_t warps) {
+  // What the busiest multiprocessor does: so many warps' walks, and while blocks take turns as much as four warps more,
+  // since few warps at a time leave gaps.
+  const auto cost = [&](int64_t warps) {
     const int64_t blocks = params.sequences * params.groups * ((group_warps + warps - 1) / warps);
-    return (blocks + device.multiprocessors - 1) / device.multiprocessors * warps;
+    const int64_t turns = (blocks + device.multiprocessors - 1) / device.multiprocessors;
+    const int64_t at_once = std::min(turns, device.shared_bytes / memory.block_bytes(static_cast<int>(warps)));
+    return static_cast<double>(turns * warps) + 4.0 * turns / at_once;
   };
-  return busiest(most) <= busiest(kFew) ? most : kFew;
+  if (group_warps < most) most = std::max(static_cast<int>(group_warps), kFew);
+  const bool is_long = params.batch * params.seqlen >= kLong * params.sequences;
+  return cost(most) < cost(kFew) || (is_long && cost(most) == cost(kFew)) ? most : kFew;
 }
 
-inline ScanPlan plan_lane_scan(const SelectiveScanParams& params, int64_t rows, const DeviceShape& device) {
+// None where the device has too little shared memory for so many states.
+inline std::optional<ScanPlan> plan_lane_scan(const SelectiveScanParams& params, int64_t rows,
+                                              const DeviceShape& device) {
   const LaneShape shape = lane_shape(params.dstate, rows, device);
   const int element_bytes = params.dtype == DType::kFloat32 ? 4 : 2;
   const LaneMemory memory(params.layout, shape.states, shape.lanes, element_bytes);
   int most = most_lane_warps(params.layout, shape.states, element_bytes);
-  while (most > 1 && memory.block_bytes(most) > device.shared_bytes) --most;
-  return {shape.variant, shape.states * shape.lanes, 32 / shape.lanes, lane_warps(params, shape, device, most)};
+  while (most > 0 && memory.block_bytes(most) > device.shared_bytes) --most;
+  if (most == 0) return std::nullopt;
+  const int warps = lane_warps(params, shape, device, memory, most);
+  return ScanPlan{shape.variant, shape.states * shape.lanes, 32 / shape.lanes, warps};
 }
 
 }  // namespace selective_scan

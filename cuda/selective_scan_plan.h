@@ -40,10 +40,12 @@ inline bool is_selective(const SelectiveScanParams& params) {
 
 inline ScanPlan plan_scan(const SelectiveScanParams& params, const DeviceShape& device = {}) {
   if (is_selective(params) && params.dstate <= 16) {
-    const std::optional<ScanPlan> few = few_rows_plan(busy_rows(params), longest_sequence(params));
+    const auto few = few_rows_plan(busy_rows(params), longest_sequence(params));
     if (few && specialized_scan_fits(params, few->variant, device)) return *few;
   }
-  if (is_selective(params) && params.dstate <= 256) return plan_lane_scan(params, busy_rows(params), device);
+  if (is_selective(params) && params.dstate <= 256) {
+    if (const auto lanes = plan_lane_scan(params, busy_rows(params), device)) return *lanes;
+  }
   // Narrower blocks where each warp needs more shared memory, for B and C of each channel: a block stays below 48 KB.
   const int warps = !params.varying_b || !params.varying_c ? 2 : kMostWarps;
   if (params.is_complex) return {ScanVariant::kComplex16, 16, 8, warps};
