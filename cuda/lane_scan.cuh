@@ -192,25 +192,31 @@ __global__ void __launch_bounds__(Config::kMostWarps * 32, 1) lane_scan_kernel(c
   const float D = p.D != nullptr && place.exists() ? p.D[channel] : 0.0f;
   const float bias = p.delta_bias != nullptr && place.exists() ? p.delta_bias[channel] : 0.0f;
 
-  int steps = clamp_count(span.length, Config::kTile);
-  if (steps > 0) {
-    rows.fetch(p, 0, 0, steps);
-    matrices.fetch(p, 0, 0, steps);
+  const auto tiles = static_cast<unsigned>((span.length + Config::kTile - 1) / Config::kTile);
+  const int last_steps = static_cast<int>(span.length - (tiles - int64_t{1}) * Config::kTile);
+  const auto steps_of = [&](unsigned tile) { return tile + 1 < tiles ? Config::kTile : last_steps; };
+  const auto fetch = [&](unsigned tile) {
+    const int64_t start = int64_t{Config::kTile} * tile;
+    rows.fetch(p, tile % 2, start, steps_of(tile));
+    matrices.fetch(p, tile % 2, start, steps_of(tile));
     commit_copies();
+  };
+  // For the other threads.
+  const auto wait_for = [&](unsigned tile) {
     wait_for_copies();
-    matrices.widen(p, 0, 0, steps);
+    if (tile < tiles) matrices.widen(p, tile % 2, int64_t{Config::kTile} * tile, steps_of(tile));
     __syncthreads();
+  };
+  if (tiles > 0) {
+    fetch(0);
+    wait_for(0);
   }
-  int turn = 0;
 #pragma unroll 1
-  for (int64_t start = 0; steps > 0;) {
-    const int64_t next = start + Config::kTile;
-    const int next_steps = clamp_count(span.length - next, Config::kTile);
-    if (next_steps > 0) {
-      rows.fetch(p, turn ^ 1, next, next_steps);
-      matrices.fetch(p, turn ^ 1, next, next_steps);
-      commit_copies();
-    }
+  for (unsigned tile = 0; tile < tiles; ++tile) {
+    if (tile + 1 < tiles) fetch(tile + 1);
+    const int turn = tile % 2;
+    const int steps = steps_of(tile);
+    const int64_t start = int64_t{Config::kTile} * tile;
     const float* B = matrices.wide(turn, 0) + Config::lane_of_channel() * LaneStates<Config>::kVector;
     const float* C = matrices.wide(turn, 1) + Config::lane_of_channel() * LaneStates<Config>::kVector;
     const bool direct = place.direct(steps);
@@ -232,12 +238,7 @@ __global__ void __launch_bounds__(Config::kMostWarps * 32, 1) lane_scan_kernel(c
       C += Config::kGroup * Config::kCapacity;
     }
     if (!direct) rows.flush(p, turn, start, steps);
-    turn ^= 1;
-    wait_for_copies();
-    if (next_steps > 0) matrices.widen(p, turn, next, next_steps);
-    __syncthreads();
-    start = next;
-    steps = next_steps;
+    wait_for(tile + 1);
   }
   auto* last = static_cast<float*>(p.last_state);
   if (last != nullptr && place.exists()) states.store(last + first_state, p.dstate);

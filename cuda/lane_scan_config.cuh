@@ -48,7 +48,7 @@ struct LaneConfig {
   static constexpr int kWideAt = kMemory.wide_at();
   static constexpr int kRowsAt = kMemory.rows_at();
 
-  static constexpr int kMostWarps = most_lane_warps(layout, states, kSize);
+  static constexpr int kMostWarps = most_lane_warps(layout, states, lanes, kSize);
 };
 
 __device__ __forceinline__ unsigned char* block_memory() {

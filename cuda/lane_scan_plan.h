@@ -66,8 +66,9 @@ inline LaneShape lane_shape(int64_t dstate, int64_t rows, const DeviceShape& dev
 
 // Warps of the largest block of a lane scan: those for which a multiprocessor of compute capability 9.0 has registers
 // (without spills) and shared memory.
-constexpr int most_lane_warps(Layout layout, int states, int element_bytes) {
+constexpr int most_lane_warps(Layout layout, int states, int lanes, int element_bytes) {
   if (states == 16) return 12;
+  if (lanes == 1) return 14;
   return layout == Layout::kBLD && element_bytes == 4 ? 16 : 20;
 }
 
@@ -101,7 +102,7 @@ inline std::optional<ScanPlan> plan_lane_scan(const SelectiveScanParams& params,
   const LaneShape shape = lane_shape(params.dstate, rows, device);
   const int element_bytes = params.dtype == DType::kFloat32 ? 4 : 2;
   const LaneMemory memory(params.layout, shape.states, shape.lanes, element_bytes);
-  int most = most_lane_warps(params.layout, shape.states, element_bytes);
+  int most = most_lane_warps(params.layout, shape.states, shape.lanes, element_bytes);
   while (most > 0 && memory.block_bytes(most) > device.shared_bytes) --most;
   if (most == 0) return std::nullopt;
   const int warps = lane_warps(params, shape, device, memory, most);
