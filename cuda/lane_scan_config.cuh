@@ -80,6 +80,8 @@ struct Windows {
       if (from + kVector <= end) {
         copy_async<kPieceBytes>(to, array + from);
       } else {
+        // Once a call at most: not worth the code of an unrolled loop.
+#pragma unroll 1
         for (int i = 0; i < end - from; ++i) reinterpret_cast<Element*>(to)[i] = array[from + i];
       }
     }
