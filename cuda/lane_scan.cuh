@@ -87,13 +87,8 @@ __device__ __forceinline__ void prepare_steps(OwnSteps<Config>& own, float (&du)
 template <typename Config>
 __device__ __forceinline__ float from_lane(float value, int lane) {
   if constexpr (Config::kLanes == 1) return value;
-  // Not __shfl_sync: its groups are of adjacent lanes. Here bits of the own lane stay but for those of `lane`.
   constexpr int kStay = 31 & ~((Config::kLanes - 1) * Config::kLaneUnit);
-  float other;
-  asm volatile("shfl.sync.idx.b32 %0, %1, %2, %3, 0xffffffff;"
-               : "=f"(other)
-               : "f"(value), "r"(lane * Config::kLaneUnit), "n"(kStay << 8 | 31));
-  return other;
+  return value_of_lane<kStay>(value, lane * Config::kLaneUnit);
 }
 
 __device__ __forceinline__ float choose(bool first, float a, float b) { return first ? a : b; }

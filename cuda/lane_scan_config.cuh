@@ -51,11 +51,6 @@ struct LaneConfig {
   static constexpr int kMostWarps = most_lane_warps(layout, states, lanes, kSize);
 };
 
-__device__ __forceinline__ unsigned char* block_memory() {
-  extern __shared__ __align__(16) unsigned char memory[];
-  return memory;
-}
-
 // Rows of adjacent elements that may start anywhere.
 struct Windows {
   int64_t first;  // element of row 0

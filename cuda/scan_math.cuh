@@ -7,6 +7,8 @@
 
 #include <type_traits>
 
+#include "ptx.cuh"
+
 namespace selective_scan {
 
 constexpr float kLog2E = 1.44269504088896341f;
@@ -20,13 +22,6 @@ __device__ __forceinline__ Element narrow(float value) {
   } else {
     return __float2bfloat16_rn(value);
   }
-}
-
-// One instruction; without .ftz the compiler adds a rescaling for subnormal results, which no decay needs.
-__device__ __forceinline__ float exp2_approx(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
 }
 
 // 2^(dt * rate), the decay of a state in one step; the exponent is at most 0 for any decaying state. The instruction's
@@ -90,9 +85,7 @@ __device__ __forceinline__ float silu(float z) {
     return __fdividef(z, 1.0f + exp2_approx(-kLog2E * z));
   } else {
     const float half = 0.5f * z;
-    float tanh;
-    asm("tanh.approx.f32 %0, %1;" : "=f"(tanh) : "f"(half));
-    return fmaf(half, tanh, half);
+    return fmaf(half, tanh_approx(half), half);
   }
 }
 

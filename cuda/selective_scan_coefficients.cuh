@@ -7,11 +7,6 @@
 
 namespace selective_scan {
 
-__device__ __forceinline__ unsigned char* block_shared() {
-  extern __shared__ __align__(16) unsigned char memory[];
-  return memory;
-}
-
 // The states of one pass over one tile.
 struct Pass {
   int64_t start;  // first step, counted from the start of the sequence
@@ -42,10 +37,10 @@ struct Coefficients {
   int tiles_offset;
   int tile_bytes;
 
-  __device__ __forceinline__ Slot* slots() const { return reinterpret_cast<Slot*>(block_shared() + slots_offset); }
+  __device__ __forceinline__ Slot* slots() const { return reinterpret_cast<Slot*>(block_memory() + slots_offset); }
 
   __device__ __forceinline__ float* tile(int turn) const {
-    return reinterpret_cast<float*>(block_shared() + tiles_offset + turn * tile_bytes);
+    return reinterpret_cast<float*>(block_memory() + tiles_offset + turn * tile_bytes);
   }
 
   __device__ __forceinline__ int count(const Pass& pass, int row, int column) const {

@@ -219,7 +219,7 @@ __device__ __forceinline__ void scan_block(const ScanArgs& args) {
   __syncthreads();
 
   const WarpRows& rows = warp_rows[warp];
-  const WarpTiles<Config> tiles = carve_warp<Config>(block_shared() + warp * Shared::kWarp);
+  const WarpTiles<Config> tiles = carve_warp<Config>(block_memory() + warp * Shared::kWarp);
   const int64_t channel = place.channel + first_channel;
   for (int c = threadIdx.x % 32; c < Config::kWarpChannels; c += 32) {
     tiles.D[c] = p.D != nullptr && c < rows.channels ? p.D[channel + c] : 0.0f;

@@ -27,11 +27,10 @@ __device__ __forceinline__ BlockPlace place_of(const ScanArgs& args) {
   return place;
 }
 
-// __syncthreads has to be the same one for all threads. Walkers and preparers meet from loops of their own, each warp
-// as one.
+// Walkers and preparers meet from loops of their own.
 __device__ __forceinline__ void meet() {
   __syncwarp();
-  asm volatile("bar.sync 0;" ::: "memory");
+  block_barrier();
 }
 
 template <typename Config>

@@ -5,49 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "ptx.cuh"
 #include "scan_math.cuh"
 
 namespace selective_scan {
-
-// threadIdx.x, read anew at each call. What a tile's loads and stores derive from it is a few instructions; derived
-// from a plain threadIdx.x the compiler would keep all of it in registers during the walk over the states, which has
-// none to spare.
-__device__ __forceinline__ unsigned fresh_thread() {
-  unsigned thread;
-  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
-  return thread;
-}
-
-template <int kBytes>
-__device__ __forceinline__ void copy_async(void* shared, const void* global) {
-  static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16, "an asynchronous copy is a word or a vector");
-#if __CUDA_ARCH__ >= 800
-  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
-  if constexpr (kBytes == 16) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(global) : "memory");
-  } else {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(address), "l"(global), "n"(kBytes) : "memory");
-  }
-#else
-  using Vector = std::conditional_t<kBytes == 16, uint4, std::conditional_t<kBytes == 8, uint2, uint32_t> >;
-  *static_cast<Vector*>(shared) = *static_cast<const Vector*>(global);
-#endif
-}
-
-// Closes the group of copies started so far. Closed early, a group is long done when it is waited for.
-__device__ __forceinline__ void commit_copies() {
-#if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.commit_group;" ::: "memory");
-#endif
-}
-
-// Waits for this thread's copies of all closed groups but the last kUnderWay.
-template <int kUnderWay = 0>
-__device__ __forceinline__ void wait_for_copies() {
-#if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.wait_group %0;" ::"n"(kUnderWay) : "memory");
-#endif
-}
 
 // Adjacent elements as the words of one vector: a struct of 16-bit elements would be copied one by one.
 template <typename Element, int kCount>

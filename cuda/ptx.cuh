@@ -1,0 +1,92 @@
+// What the scan kernels use of the machine and CUDA C++ has no exact word for. Nothing else in them is PTX, so the
+// tests can run them without a GPU: there a header of the emulator (test/emulator) takes this one's place.
+#pragma once
+
+#ifdef SELECTIVE_SCAN_EMULATOR
+#include "ptx_emulated.h"
+#else
+
+#include <cstdint>
+#include <type_traits>
+
+namespace selective_scan {
+
+// 2^x in one instruction; without .ftz the compiler adds a rescaling for subnormal results, which no decay needs.
+__device__ __forceinline__ float exp2_approx(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// In one instruction, with a relative error of 2^-11.
+__device__ __forceinline__ float tanh_approx(float x) {
+  float y;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// threadIdx.x, read anew at each call. What a tile's loads and stores derive from it is a few instructions; derived
+// from a plain threadIdx.x the compiler would keep all of it in registers during the walk over the states, which has
+// none to spare.
+__device__ __forceinline__ unsigned fresh_thread() {
+  unsigned thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+
+// The shared memory that the launch asked for.
+__device__ __forceinline__ unsigned char* block_memory() {
+  extern __shared__ __align__(16) unsigned char memory[];
+  return memory;
+}
+
+// Starts a copy of adjacent bytes from device to shared memory, both on boundaries of kBytes.
+template <int kBytes>
+__device__ __forceinline__ void copy_async(void* shared, const void* global) {
+  static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16, "an asynchronous copy is a word or a vector");
+#if __CUDA_ARCH__ >= 800
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  if constexpr (kBytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(global) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(address), "l"(global), "n"(kBytes) : "memory");
+  }
+#else
+  using Vector = std::conditional_t<kBytes == 16, uint4, std::conditional_t<kBytes == 8, uint2, uint32_t> >;
+  *static_cast<Vector*>(shared) = *static_cast<const Vector*>(global);
+#endif
+}
+
+// Closes the group of copies started so far. Closed early, a group is long done when it is waited for.
+__device__ __forceinline__ void commit_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+// Waits for this thread's copies of all closed groups but the last kUnderWay.
+template <int kUnderWay = 0>
+__device__ __forceinline__ void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(kUnderWay) : "memory");
+#endif
+}
+
+// The value of the lane whose number has the bits kStay of this lane's, and the others of `lane`, which has none of
+// kStay. __shfl_sync knows only groups of adjacent lanes.
+template <int kStay>
+__device__ __forceinline__ float value_of_lane(float value, int lane) {
+  float other;
+  asm volatile("shfl.sync.idx.b32 %0, %1, %2, %3, 0xffffffff;"
+               : "=f"(other)
+               : "f"(value), "r"(lane), "n"(kStay << 8 | 31));
+  return other;
+}
+
+// A barrier of the block that warps may reach at different places of the code, but each warp as one; __syncthreads has
+// to be the same one for all threads.
+__device__ __forceinline__ void block_barrier() { asm volatile("bar.sync 0;" ::: "memory"); }
+
+}  // namespace selective_scan
+
+#endif
