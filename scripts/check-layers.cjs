@@ -18,13 +18,14 @@ const layers = [
   { of: /^src\/server\//, may: /^src\/(server\/.*|mamba\/.*|(?!(native|index)$)[^/]+)$/ },
   { of: /^src\/index$/, may: /^src\/(?!native$)/ },
   { of: /^src\//, may: /^src\/(?!index$)[^/]+$/ },
+  { of: /^test\/emulator\//, may: /^(test\/emulator|cuda)\// },
   { of: /^(test|bench|examples)\//, may: /^(test|bench|examples)\// },
 ];
 
 // What only some files may include with <...> or import by name.
 const reserved = [
   { name: /^(napi|node_api|node_api_types|js_native_api|node|uv|v8)\.h$/, to: /^native\/binding\//, why: 'N-API' },
-  { name: /^(cuda|cu[a-z]*_|cublas|cub\/|nv|mma\.h|cooperative_groups|thrust\/)/, to: /^cuda\//, why: 'CUDA' },
+  { name: /^(cuda|cu[a-z]*_|cublas|cub\/|nv|mma\.h|cooperative_groups|thrust\/)/, to: /^(cuda|test\/emulator)\//, why: 'CUDA' },
   { name: /^node-gyp-build$/, to: /^(src\/native|scripts\/install)$/, why: 'loading the binding' },
 ];
 

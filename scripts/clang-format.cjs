@@ -5,7 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const root = path.resolve(__dirname, '..');
-const files = ['native', 'cuda'].flatMap((folder) =>
+const files = ['native', 'cuda', 'test'].flatMap((folder) =>
   fs
     .readdirSync(path.join(root, folder), { recursive: true })
     .filter((file) => /\.(h|cc|cu|cuh)$/.test(file))

@@ -1,0 +1,57 @@
+// The names of CUDA C++ that a C++ compiler does not know from CUDA's headers, for threads that block.h runs.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "block.h"
+
+inline uint3 threadIdx;
+inline uint3 blockIdx;
+inline dim3 blockDim;
+
+// Blocks run one after the other, so what a block shares can be static. What the launch asks for is memory.h's.
+#undef __shared__
+#define __shared__ static
+#undef __launch_bounds__
+#define __launch_bounds__(...)
+#undef __grid_constant__
+#define __grid_constant__
+
+inline void __syncthreads(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  emulator::meet_block({file, line});
+}
+
+inline void __syncwarp(unsigned = ~0u, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  emulator::meet_warp({file, line});
+}
+
+inline float __shfl_xor_sync(unsigned, float value, int mask, const char* file = __builtin_FILE(),
+                             int line = __builtin_LINE()) {
+  return emulator::value_of_lane(value, threadIdx.x % 32 ^ mask, {file, line});
+}
+
+inline float __uint_as_float(unsigned bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+inline unsigned __float_as_uint(float value) {
+  unsigned bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
+inline int __float_as_int(float value) { return static_cast<int>(__float_as_uint(value)); }
+
+inline float __fdividef(float a, float b) { return a / b; }
+
+inline void sincospif(float half_turns, float* sine, float* cosine) {
+  const double angle = std::acos(-1.0) * half_turns;
+  *sine = static_cast<float>(std::sin(angle));
+  *cosine = static_cast<float>(std::cos(angle));
+}

@@ -1,0 +1,34 @@
+// A kernel as the test of all kernels sees it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "../../cuda/selective_scan_plan.h"
+#include "cuda_names.h"
+#include "../../cuda/selective_scan_args.cuh"
+
+namespace emulator {
+
+struct KernelVariant {
+  std::string name;
+  selective_scan::DType dtype;  // of u, delta, z, B, C and out
+  selective_scan::Layout layout;
+  int capacity;       // states of a channel
+  int warp_channels;  // of each warp that owns channels
+  int tile;           // steps
+  int fewest_warps;   // of a block, that own channels
+  int most_warps;
+  int other_warps;  // of a block, that own none
+  std::function<int(int warps)> shared_bytes;
+  void (*kernel)(selective_scan::ScanArgs);
+};
+
+inline std::string name_of(selective_scan::DType dtype, selective_scan::Layout layout, int lanes, int states) {
+  using selective_scan::DType;
+  const std::string element = dtype == DType::kFloat32 ? "float32" : dtype == DType::kFloat16 ? "float16" : "bfloat16";
+  const std::string order = layout == selective_scan::Layout::kBDL ? " 'bdl', " : " 'bld', ";
+  return element + order + std::to_string(lanes) + " lanes of " + std::to_string(states) + " states";
+}
+
+}  // namespace emulator

@@ -1,0 +1,61 @@
+// All variants of the lane scan.
+#include "cuda_names.h"
+
+#include "../../cuda/lane_scan.cuh"
+#include "suite.h"
+
+namespace {
+
+using emulator::KernelVariant;
+using selective_scan::DType;
+using selective_scan::Layout;
+
+constexpr int kMostSharedBytes = 226 << 10;
+
+template <typename Element, Layout layout, int states, int lanes>
+KernelVariant variant(DType dtype) {
+  using Config = selective_scan::LaneConfig<Element, layout, states, lanes>;
+  const auto shared_bytes = [](int warps) { return Config::kMemory.block_bytes(warps); };
+  int most_warps = Config::kMostWarps;
+  while (shared_bytes(most_warps) > kMostSharedBytes) --most_warps;
+  const std::string name = emulator::name_of(dtype, layout, lanes, states);
+  return {name,
+          dtype,
+          layout,
+          Config::kCapacity,
+          Config::kWarpChannels,
+          Config::kTile,
+          1,
+          most_warps,
+          0,
+          shared_bytes,
+          selective_scan::lane_scan_kernel<Config>};
+}
+
+template <typename Element, Layout layout>
+void add_layout(DType dtype, std::vector<KernelVariant>& variants) {
+  variants.push_back(variant<Element, layout, 8, 1>(dtype));
+  variants.push_back(variant<Element, layout, 16, 1>(dtype));
+  variants.push_back(variant<Element, layout, 8, 2>(dtype));
+  variants.push_back(variant<Element, layout, 4, 4>(dtype));
+  variants.push_back(variant<Element, layout, 16, 2>(dtype));
+  variants.push_back(variant<Element, layout, 16, 4>(dtype));
+  variants.push_back(variant<Element, layout, 16, 8>(dtype));
+  variants.push_back(variant<Element, layout, 16, 16>(dtype));
+}
+
+template <typename Element>
+void add(DType dtype, std::vector<KernelVariant>& variants) {
+  add_layout<Element, Layout::kBDL>(dtype, variants);
+  add_layout<Element, Layout::kBLD>(dtype, variants);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<KernelVariant> variants;
+  add<__nv_bfloat16>(DType::kBFloat16, variants);
+  add<__half>(DType::kFloat16, variants);
+  add<float>(DType::kFloat32, variants);
+  return emulator::run_suite(variants, argc, argv);
+}

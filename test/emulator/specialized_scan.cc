@@ -1,0 +1,53 @@
+// All variants of the specialised scan.
+#include "cuda_names.h"
+
+#include "../../cuda/specialized_scan.cuh"
+#include "suite.h"
+
+namespace {
+
+using emulator::KernelVariant;
+using selective_scan::DType;
+using selective_scan::Layout;
+using selective_scan::ScanVariant;
+
+template <typename Element, Layout layout, ScanVariant scan_variant>
+KernelVariant variant(DType dtype) {
+  using Config = selective_scan::SpecializedConfig<Element, layout, scan_variant>;
+  const auto shared_bytes = [](int) { return Config::kSharedBytes; };
+  const std::string name = emulator::name_of(dtype, layout, Config::kLanes, Config::kStates);
+  constexpr int kOthers = Config::kThreads / 32 - Config::kWalkers;
+  return {name,
+          dtype,
+          layout,
+          Config::kCapacity,
+          Config::kWarpChannels,
+          Config::kTile,
+          Config::kWalkers,
+          Config::kWalkers,
+          kOthers,
+          shared_bytes,
+          selective_scan::specialized_scan_kernel<Config>};
+}
+
+template <typename Element, Layout layout>
+void add_layout(DType dtype, std::vector<KernelVariant>& variants) {
+  variants.push_back(variant<Element, layout, ScanVariant::kSpecialized16x1>(dtype));
+  variants.push_back(variant<Element, layout, ScanVariant::kSpecialized8x2>(dtype));
+}
+
+template <typename Element>
+void add(DType dtype, std::vector<KernelVariant>& variants) {
+  add_layout<Element, Layout::kBDL>(dtype, variants);
+  add_layout<Element, Layout::kBLD>(dtype, variants);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<KernelVariant> variants;
+  add<__nv_bfloat16>(DType::kBFloat16, variants);
+  add<__half>(DType::kFloat16, variants);
+  add<float>(DType::kFloat32, variants);
+  return emulator::run_suite(variants, argc, argv);
+}
