@@ -25,7 +25,11 @@ const layers = [
 // What only some files may include with <...> or import by name.
 const reserved = [
   { name: /^(napi|node_api|node_api_types|js_native_api|node|uv|v8)\.h$/, to: /^native\/binding\//, why: 'N-API' },
-  { name: /^(cuda|cu[a-z]*_|cublas|cub\/|nv|mma\.h|cooperative_groups|thrust\/)/, to: /^(cuda|test\/emulator)\//, why: 'CUDA' },
+  {
+    name: /^(cuda|cu[a-z]*_|cublas|cub\/|nv|mma\.h|cooperative_groups|thrust\/)/,
+    to: /^(cuda|test\/emulator)\//,
+    why: 'CUDA',
+  },
   { name: /^node-gyp-build$/, to: /^(src\/native|scripts\/install)$/, why: 'loading the binding' },
 ];
 

@@ -48,6 +48,7 @@ describeWhereBuilt(
     test.each([
       { kernel: 'lane_scan', cases: 6 },
       { kernel: 'specialized_scan', cases: 12 },
+      { kernel: 'selective_scan', cases: 12 },
     ])(
       '$kernel: $cases problems for each variant',
       async ({ kernel, cases }) => {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include "cuda_names.h"
@@ -15,6 +16,7 @@ namespace emulator {
 namespace {
 
 constexpr unsigned kWarp = 32;
+constexpr unsigned kMostThreads = 1024;  // of a block
 constexpr size_t kStackBytes = 64 << 10;
 
 // Counts those who arrive until all have; then it is the next generation's.
@@ -25,9 +27,13 @@ struct Barrier {
   Site site = {};  // of those who have arrived
 };
 
+// A context starts a fiber on its own stack; from then on it jumps, which unlike swapcontext asks the system for
+// nothing. Fibers live on from block to block.
 struct Fiber {
-  ucontext_t context;
   std::unique_ptr<char[]> stack;
+  ucontext_t start;
+  bool started = false;
+  jmp_buf place;  // where it goes on
   bool done = false;
   const Barrier* awaited = nullptr;
   unsigned generation = 0;  // of the barrier, when the fiber began to wait
@@ -43,10 +49,11 @@ struct Warp {
 };
 
 struct Block {
-  std::vector<Fiber> fibers;
+  std::vector<Fiber> fibers = std::vector<Fiber>(kMostThreads);
+  unsigned threads = 0;
   std::vector<Warp> warps;
   Barrier barrier;
-  ucontext_t scheduler;
+  jmp_buf scheduler;
   const std::function<void()>* body = nullptr;
   std::mt19937* random = nullptr;
 };
@@ -58,17 +65,27 @@ std::string running_case;
 Fiber& this_fiber() { return running.fibers[threadIdx.x]; }
 Warp& this_warp() { return running.warps[threadIdx.x / kWarp]; }
 
-bool same(Site a, Site b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
+bool same(Site a, Site b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
 
-void run_fiber() {
-  (*running.body)();
-  this_fiber().done = true;
-  swapcontext(&this_fiber().context, &running.scheduler);
+void return_to_scheduler() {
+  if (_setjmp(this_fiber().place) == 0) _longjmp(running.scheduler, 1);
 }
 
+void run_fiber() {
+  for (;;) {
+    (*running.body)();
+    this_fiber().done = true;
+    return_to_scheduler();
+  }
+}
+
+// Comes back when the thread waits or is done.
 void resume(unsigned thread) {
   threadIdx.x = thread;
-  swapcontext(&running.scheduler, &running.fibers[thread].context);
+  if (_setjmp(running.scheduler) != 0) return;
+  if (this_fiber().started) _longjmp(this_fiber().place, 1);
+  this_fiber().started = true;
+  setcontext(&this_fiber().start);
 }
 
 void meet(Barrier& barrier, Site site) {
@@ -85,21 +102,25 @@ void meet(Barrier& barrier, Site site) {
     ++barrier.generation;
     return;
   }
-  swapcontext(&fiber.context, &running.scheduler);
+  return_to_scheduler();
 }
 
-void prepare_fibers(unsigned threads) {
-  running.fibers.resize(threads);
-  for (Fiber& fiber : running.fibers) {
-    if (!fiber.stack) fiber.stack.reset(new char[kStackBytes]);
+void create(Fiber& fiber) {
+  fiber.stack.reset(new char[kStackBytes]);
+  getcontext(&fiber.start);
+  fiber.start.uc_stack.ss_sp = fiber.stack.get();
+  fiber.start.uc_stack.ss_size = kStackBytes;
+  makecontext(&fiber.start, run_fiber, 0);
+}
+
+void prepare_threads(unsigned threads) {
+  running.threads = threads;
+  for (unsigned thread = 0; thread < threads; ++thread) {
+    Fiber& fiber = running.fibers[thread];
+    if (!fiber.stack) create(fiber);
     fiber.done = false;
     fiber.awaited = nullptr;
     fiber.exchanges = 0;
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = kStackBytes;
-    fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, run_fiber, 0);
   }
   running.barrier = Barrier{threads};
   running.warps.assign(threads / kWarp, Warp{});
@@ -112,7 +133,8 @@ bool warp_is_ready(unsigned warp) {
 }
 
 bool all_done() {
-  return std::all_of(running.fibers.begin(), running.fibers.end(), [](const Fiber& fiber) { return fiber.done; });
+  const auto first = running.fibers.begin();
+  return std::all_of(first, first + running.threads, [](const Fiber& fiber) { return fiber.done; });
 }
 
 // Takes the warp to one of its next waits, at random how far.
@@ -141,7 +163,7 @@ void run_block(unsigned block, unsigned threads, std::mt19937& random, const std
   blockDim.x = threads;
   running.body = &body;
   running.random = &random;
-  prepare_fibers(threads);
+  prepare_threads(threads);
   while (!all_done()) {
     std::vector<unsigned> ready;
     for (unsigned warp = 0; warp < threads / kWarp; ++warp) {

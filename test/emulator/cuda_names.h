@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "block.h"
+#include "memory.h"
 
 inline uint3 threadIdx;
 inline uint3 blockIdx;
@@ -47,6 +48,13 @@ inline unsigned __float_as_uint(float value) {
 }
 
 inline int __float_as_int(float value) { return static_cast<int>(__float_as_uint(value)); }
+
+// Shared memory as a window of 32-bit addresses.
+inline size_t __cvta_generic_to_shared(const void* memory) {
+  return static_cast<const unsigned char*>(memory) - emulator::shared_memory();
+}
+
+inline void* __cvta_shared_to_generic(size_t address) { return emulator::shared_memory() + address; }
 
 inline float __fdividef(float a, float b) { return a / b; }
 

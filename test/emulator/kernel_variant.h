@@ -1,6 +1,7 @@
 // A kernel as the test of all kernels sees it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -12,15 +13,17 @@ namespace emulator {
 
 struct KernelVariant {
   std::string name;
-  selective_scan::DType dtype;  // of u, delta, z, B, C and out
+  selective_scan::DType dtype;  // of u, delta, z, varying B and C, and out
   selective_scan::Layout layout;
-  int capacity;       // states of a channel
-  int warp_channels;  // of each warp that owns channels
-  int tile;           // steps
-  int fewest_warps;   // of a block, that own channels
+  bool is_complex = false;    // A, B, C and the states
+  bool any_matrices = false;  // B and C may be constant, and dstate more than the capacity
+  int capacity;               // states of a channel that a pass holds
+  int warp_channels;          // of each warp that owns channels
+  int tile;                   // steps
+  int fewest_warps = 1;       // of a block, that own channels
   int most_warps;
-  int other_warps;  // of a block, that own none
-  std::function<int(int warps)> shared_bytes;
+  int other_warps = 0;  // of a block, that own none
+  std::function<int64_t(const selective_scan::SelectiveScanParams& params, int warps)> shared_bytes;
   void (*kernel)(selective_scan::ScanArgs);
 };
 

@@ -15,21 +15,18 @@ constexpr int kMostSharedBytes = 226 << 10;
 template <typename Element, Layout layout, int states, int lanes>
 KernelVariant variant(DType dtype) {
   using Config = selective_scan::LaneConfig<Element, layout, states, lanes>;
-  const auto shared_bytes = [](int warps) { return Config::kMemory.block_bytes(warps); };
-  int most_warps = Config::kMostWarps;
-  while (shared_bytes(most_warps) > kMostSharedBytes) --most_warps;
-  const std::string name = emulator::name_of(dtype, layout, lanes, states);
-  return {name,
-          dtype,
-          layout,
-          Config::kCapacity,
-          Config::kWarpChannels,
-          Config::kTile,
-          1,
-          most_warps,
-          0,
-          shared_bytes,
-          selective_scan::lane_scan_kernel<Config>};
+  KernelVariant result;
+  result.name = emulator::name_of(dtype, layout, lanes, states);
+  result.dtype = dtype;
+  result.layout = layout;
+  result.capacity = Config::kCapacity;
+  result.warp_channels = Config::kWarpChannels;
+  result.tile = Config::kTile;
+  result.most_warps = Config::kMostWarps;
+  while (Config::kMemory.block_bytes(result.most_warps) > kMostSharedBytes) --result.most_warps;
+  result.shared_bytes = [](const auto&, int warps) { return Config::kMemory.block_bytes(warps); };
+  result.kernel = selective_scan::lane_scan_kernel<Config>;
+  return result;
 }
 
 template <typename Element, Layout layout>

@@ -14,8 +14,8 @@ namespace emulator {
 namespace {
 
 constexpr size_t kAlignment = 256;
-constexpr size_t kGuardBytes = 256;
-constexpr size_t kSharedBytes = 256 << 10;  // more than any block has
+constexpr size_t kGuardBytes = 1024;
+constexpr size_t kMostSharedBytes = 227 << 10;
 
 struct Copy {
   unsigned char* to;
@@ -37,7 +37,7 @@ struct Range {
 
 std::set<Range> readable;
 std::vector<Copies> copies;
-alignas(16) unsigned char shared[kSharedBytes];
+alignas(16) unsigned char shared[kMostSharedBytes + kGuardBytes];
 size_t shared_bytes = 0;  // of the block
 
 bool is_readable(const unsigned char* from, size_t bytes) {
@@ -68,14 +68,15 @@ void DeviceArray::check(const char* name) const {
 }
 
 void clear_shared_memory(size_t bytes, unsigned threads) {
-  if (bytes > kSharedBytes) fail("no GPU has as much shared memory");
+  if (bytes > kMostSharedBytes) fail("no GPU has as much shared memory");
   shared_bytes = bytes;
-  std::memset(shared, kUnwritten, sizeof(shared));
+  std::memset(shared, kUnwritten, bytes + kGuardBytes);
   copies.assign(threads, Copies{});
 }
 
 void check_shared_memory() {
-  if (!is_unwritten(shared + shared_bytes, shared + kSharedBytes)) fail("a write behind the block's shared memory");
+  if (!is_unwritten(shared + shared_bytes, shared + shared_bytes + kGuardBytes))
+    fail("a write behind the block's shared memory");
 }
 
 unsigned char* shared_memory() { return shared; }

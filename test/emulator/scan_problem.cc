@@ -20,6 +20,17 @@ int draw_int(int least, int most, std::mt19937& random) {
   return least + static_cast<int>(random() % static_cast<unsigned>(most - least + 1));
 }
 
+// Numbers of the states of `rows` channels.
+size_t state_count(const ScanShape& shape, size_t rows, bool is_complex) {
+  return rows * shape.dstate * (is_complex ? 2 : 1);
+}
+
+// Numbers of B or C.
+size_t matrix_count(const ScanShape& shape, bool constant, bool is_complex) {
+  if (constant) return state_count(shape, shape.dim(), is_complex);
+  return state_count(shape, static_cast<size_t>(shape.batch) * shape.groups * shape.seqlen, is_complex);
+}
+
 bool draw_bool(std::mt19937& random) { return random() % 2 == 0; }
 
 void set_all_options(ScanShape& shape) { shape.z = shape.D = shape.bias = shape.softplus = shape.initial_state = true; }
@@ -42,6 +53,11 @@ ScanShape draw_everything(const KernelVariant& variant, int round, std::mt19937&
   shape.groups = draw_int(1, 2, random);
   shape.seqlen = draw_int(1, 4 * variant.tile, random);
   shape.dstate = draw_bool(random) ? variant.capacity : draw_int(1, variant.capacity, random);
+  if (variant.any_matrices) {
+    shape.dstate += draw_int(0, 2, random) * variant.capacity;
+    shape.constant_b = draw_bool(random);
+    shape.constant_c = draw_bool(random);
+  }
   if (round % 2 != 0) {
     shape.cu_seqlens = draw_sequences(shape.seqlen, random);
   } else {
@@ -98,6 +114,7 @@ std::string ScanShape::describe() const {
   if (chunk_steps != 0) text << ", chunks of " << chunk_steps;
   if (!cu_seqlens.empty()) text << ", cu_seqlens";
   for (const int32_t end : cu_seqlens) text << ' ' << end;
+  text << (constant_b ? ", constant B" : "") << (constant_c ? ", constant C" : "");
   text << (z ? ", z" : "") << (D ? ", D" : "") << (bias ? ", bias" : "") << (softplus ? ", softplus" : "")
        << (initial_state ? ", initial state" : "");
   return text.str();
@@ -131,17 +148,20 @@ ScanProblem::ScanProblem(const KernelVariant& variant, const ScanShape& problem_
     : shape(problem_shape),
       dtype(variant.dtype),
       layout(variant.layout),
+      is_complex(variant.is_complex),
       u(static_cast<size_t>(shape.batch) * shape.dim() * shape.seqlen, dtype, kInput),
       delta(static_cast<size_t>(shape.batch) * shape.dim() * shape.seqlen, dtype, kInput),
       z(static_cast<size_t>(shape.batch) * shape.dim() * shape.seqlen, dtype, kInput),
-      B(static_cast<size_t>(shape.batch) * shape.groups * shape.dstate * shape.seqlen, dtype, kInput),
-      C(static_cast<size_t>(shape.batch) * shape.groups * shape.dstate * shape.seqlen, dtype, kInput),
-      A(static_cast<size_t>(shape.dim()) * shape.dstate, DType::kFloat32, kInput),
+      B(matrix_count(shape, shape.constant_b, is_complex), shape.constant_b ? DType::kFloat32 : dtype, kInput),
+      C(matrix_count(shape, shape.constant_c, is_complex), shape.constant_c ? DType::kFloat32 : dtype, kInput),
+      A(state_count(shape, shape.dim(), is_complex), DType::kFloat32, kInput),
       D(shape.dim(), DType::kFloat32, kInput),
       bias(shape.dim(), DType::kFloat32, kInput),
-      initial(static_cast<size_t>(shape.pieces()) * shape.dim() * shape.dstate, DType::kFloat32, kInput),
+      initial(state_count(shape, static_cast<size_t>(shape.pieces()) * shape.dim(), is_complex), DType::kFloat32,
+              kInput),
       out(static_cast<size_t>(shape.batch) * shape.dim() * shape.seqlen, dtype, kOutput),
-      last(static_cast<size_t>(shape.pieces()) * shape.dim() * shape.dstate, DType::kFloat32, kOutput) {
+      last(state_count(shape, static_cast<size_t>(shape.pieces()) * shape.dim(), is_complex), DType::kFloat32,
+           kOutput) {
   u.draw(-1, 1, random);
   // Time steps are positive; softplus makes them so.
   if (shape.softplus) {
@@ -152,7 +172,7 @@ ScanProblem::ScanProblem(const KernelVariant& variant, const ScanShape& problem_
   z.draw(-2, 2, random);
   B.draw(-1, 1, random);
   C.draw(-1, 1, random);
-  A.draw(-2, -0.1f, random);
+  A.draw(-2, -0.1f, random);  // where complex, the angular rate too
   D.draw(-1, 1, random);
   bias.draw(-0.1f, 0.3f, random);
   initial.draw(-1, 1, random);
@@ -168,6 +188,9 @@ selective_scan::ScanArgs ScanProblem::args() const {
   p.groups = shape.groups;
   p.dtype = dtype;
   p.layout = layout;
+  p.is_complex = is_complex;
+  p.varying_b = !shape.constant_b;
+  p.varying_c = !shape.constant_c;
   p.delta_softplus = shape.softplus;
   p.u = u.data();
   p.delta = delta.data();
@@ -182,6 +205,7 @@ selective_scan::ScanArgs ScanProblem::args() const {
   p.last_state = last.data();
   p.sequences = shape.pieces();
   args.cu_seqlens = shape.cu_seqlens.empty() ? nullptr : shape.cu_seqlens.data();
+  args.parked = static_cast<float*>(last.data());
   args.chunks = shape.chunks();
   args.chunk_steps = shape.chunk_steps == 0 ? shape.seqlen : shape.chunk_steps;
   return args;

@@ -21,6 +21,8 @@ struct ScanShape {
   int dstate = 1;
   std::vector<int32_t> cu_seqlens;  // of packed sequences; else empty
   int chunk_steps = 0;              // of a piece of a sequence that is scanned in chunks; else 0
+  bool constant_b = false;
+  bool constant_c = false;
   bool z = false;
   bool D = false;
   bool bias = false;
@@ -62,6 +64,7 @@ struct ScanProblem {
   ScanShape shape;
   selective_scan::DType dtype;
   selective_scan::Layout layout;
+  bool is_complex;  // A, B, C and the states: pairs of numbers
   Numbers u, delta, z, B, C, A, D, bias, initial, out, last;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,13 @@ class Comparison {
  public:
   Comparison(const char* name, const Tolerance& tolerance) : name_(name), tolerance_(tolerance) {}
 
-  void add(double got, double wanted, const std::string& where) {
+  // `where` says where, if it has to.
+  template <typename Where>
+  void add(double got, double wanted, Where where) {
     const double error = std::abs(got - wanted);
     // The other way round, NaN would pass.
     if (!(error <= tolerance_.absolute + tolerance_.relative * std::abs(wanted))) {
-      fail(std::string(name_) + " is " + std::to_string(got) + " for " + std::to_string(wanted) + " at " + where);
+      fail(std::string(name_) + " is " + std::to_string(got) + " for " + std::to_string(wanted) + " at " + where());
     }
     errors_ += error * error;
     squares_ += wanted * wanted;
@@ -92,32 +95,49 @@ size_t matrix_at(const ScanProblem& problem, int batch, int group, int state, in
                                         : ((b * shape.seqlen + step) * shape.groups + group) * shape.dstate + state;
 }
 
+// The number or pair of numbers i.
+std::complex<double> value_of(const ScanProblem& problem, const Numbers& numbers, size_t i) {
+  if (problem.is_complex) return {numbers[2 * i], numbers[2 * i + 1]};
+  return numbers[i];
+}
+
 void check_channel(const ScanProblem& problem, const Piece& piece, int channel, Comparison& out, Comparison& last) {
   const ScanShape& shape = problem.shape;
   const int group = channel / shape.group_channels;
   const size_t row = (static_cast<size_t>(piece.index) * shape.dim() + channel) * shape.dstate;
-  std::vector<double> h(shape.dstate, 0.0);
-  for (int n = 0; n < shape.dstate && shape.initial_state; ++n) h[n] = problem.initial[row + n];
+  const size_t constants = static_cast<size_t>(channel) * shape.dstate;
+  std::vector<std::complex<double>> h(shape.dstate, 0.0);
+  for (int n = 0; n < shape.dstate && shape.initial_state; ++n) h[n] = value_of(problem, problem.initial, row + n);
   for (int t = piece.first; t < piece.end; ++t) {
     const size_t i = at(problem, piece.batch, channel, t);
     const double u = problem.u[i];
     double dt = problem.delta[i] + (shape.bias ? problem.bias[channel] : 0.0);
     if (shape.softplus) dt = std::log1p(std::exp(dt));
-    double y = shape.D ? problem.D[channel] * u : 0.0;
+    std::complex<double> sum = 0;
     for (int n = 0; n < shape.dstate; ++n) {
-      const size_t m = matrix_at(problem, piece.batch, group, n, t);
-      h[n] = std::exp(dt * problem.A[static_cast<size_t>(channel) * shape.dstate + n]) * h[n] + dt * problem.B[m] * u;
-      y += problem.C[m] * h[n];
+      const size_t varying = matrix_at(problem, piece.batch, group, n, t);
+      const auto A = value_of(problem, problem.A, constants + n);
+      const auto B = value_of(problem, problem.B, shape.constant_b ? constants + n : varying);
+      const auto C = value_of(problem, problem.C, shape.constant_c ? constants + n : varying);
+      h[n] = std::exp(dt * A) * h[n] + dt * B * u;
+      sum += C * h[n];
     }
+    // Of complex states the conjugates, which are left out, add as much again.
+    double y = (problem.is_complex ? 2 : 1) * sum.real() + (shape.D ? problem.D[channel] * u : 0.0);
     if (shape.z) y *= problem.z[i] / (1.0 + std::exp(-problem.z[i]));
-    out.add(
-        problem.out[i], y,
-        "batch " + std::to_string(piece.batch) + " channel " + std::to_string(channel) + " step " + std::to_string(t));
+    out.add(problem.out[i], y, [&] {
+      return "batch " + std::to_string(piece.batch) + " channel " + std::to_string(channel) + " step " +
+             std::to_string(t);
+    });
   }
   for (int n = 0; n < shape.dstate; ++n) {
-    last.add(problem.last[row + n], h[n],
-             "sequence " + std::to_string(piece.index) + " channel " + std::to_string(channel) + " state " +
-                 std::to_string(n));
+    const auto where = [&] {
+      return "sequence " + std::to_string(piece.index) + " channel " + std::to_string(channel) + " state " +
+             std::to_string(n);
+    };
+    const auto got = value_of(problem, problem.last, row + n);
+    last.add(got.real(), h[n].real(), where);
+    last.add(got.imag(), h[n].imag(), where);
   }
 }
 

@@ -14,20 +14,18 @@ using selective_scan::ScanVariant;
 template <typename Element, Layout layout, ScanVariant scan_variant>
 KernelVariant variant(DType dtype) {
   using Config = selective_scan::SpecializedConfig<Element, layout, scan_variant>;
-  const auto shared_bytes = [](int) { return Config::kSharedBytes; };
-  const std::string name = emulator::name_of(dtype, layout, Config::kLanes, Config::kStates);
-  constexpr int kOthers = Config::kThreads / 32 - Config::kWalkers;
-  return {name,
-          dtype,
-          layout,
-          Config::kCapacity,
-          Config::kWarpChannels,
-          Config::kTile,
-          Config::kWalkers,
-          Config::kWalkers,
-          kOthers,
-          shared_bytes,
-          selective_scan::specialized_scan_kernel<Config>};
+  KernelVariant result;
+  result.name = emulator::name_of(dtype, layout, Config::kLanes, Config::kStates);
+  result.dtype = dtype;
+  result.layout = layout;
+  result.capacity = Config::kCapacity;
+  result.warp_channels = Config::kWarpChannels;
+  result.tile = Config::kTile;
+  result.fewest_warps = result.most_warps = Config::kWalkers;
+  result.other_warps = Config::kThreads / 32 - Config::kWalkers;
+  result.shared_bytes = [](const auto&, int) { return Config::kSharedBytes; };
+  result.kernel = selective_scan::specialized_scan_kernel<Config>;
+  return result;
 }
 
 template <typename Element, Layout layout>

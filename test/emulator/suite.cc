@@ -20,7 +20,7 @@ void run_kernel(const KernelVariant& variant, const ScanProblem& problem, std::m
   const unsigned threads = 32 * (warps + variant.other_warps);
   const int64_t blocks = selective_scan::scan_blocks(args.params, {{}, variant.capacity, variant.warp_channels, warps});
   for (int64_t block = 0; block < blocks; ++block) {
-    clear_shared_memory(variant.shared_bytes(warps), threads);
+    clear_shared_memory(variant.shared_bytes(args.params, warps), threads);
     run_block(static_cast<unsigned>(block), threads, random, [&] { variant.kernel(args); });
     check_shared_memory();
   }

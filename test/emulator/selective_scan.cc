@@ -1,0 +1,48 @@
+// All variants of the channel-parallel scan.
+#include "cuda_names.h"
+
+#include "../../cuda/selective_scan_kernel.cuh"
+#include "suite.h"
+
+namespace {
+
+using emulator::KernelVariant;
+using selective_scan::DType;
+using selective_scan::Layout;
+
+template <typename Element, bool complex, int states, int lanes>
+KernelVariant variant(DType dtype, Layout layout) {
+  using Config = selective_scan::ScanConfig<Element, complex, states, lanes, 1>;
+  KernelVariant result;
+  result.name = emulator::name_of(dtype, layout, lanes, states) + (complex ? ", complex" : "");
+  result.dtype = dtype;
+  result.layout = layout;
+  result.is_complex = complex;
+  result.any_matrices = true;
+  result.capacity = Config::kCapacity;
+  result.warp_channels = Config::kWarpChannels;
+  result.tile = Config::kTile;
+  result.most_warps = selective_scan::kMostWarps;
+  result.shared_bytes = selective_scan::SharedLayout<Config>::bytes;
+  result.kernel = selective_scan::selective_scan_kernel<Config>;
+  return result;
+}
+
+template <typename Element>
+void add(DType dtype, std::vector<KernelVariant>& variants) {
+  for (const Layout layout : {Layout::kBDL, Layout::kBLD}) {
+    variants.push_back(variant<Element, false, 8, 2>(dtype, layout));
+    variants.push_back(variant<Element, false, 8, 4>(dtype, layout));
+    variants.push_back(variant<Element, true, 4, 4>(dtype, layout));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<KernelVariant> variants;
+  add<__nv_bfloat16>(DType::kBFloat16, variants);
+  add<__half>(DType::kFloat16, variants);
+  add<float>(DType::kFloat32, variants);
+  return emulator::run_suite(variants, argc, argv);
+}
