@@ -10,8 +10,6 @@ using emulator::KernelVariant;
 using selective_scan::DType;
 using selective_scan::Layout;
 
-constexpr int kMostSharedBytes = 226 << 10;
-
 template <typename Element, Layout layout, int states, int lanes>
 KernelVariant variant(DType dtype) {
   using Config = selective_scan::LaneConfig<Element, layout, states, lanes>;
@@ -23,7 +21,8 @@ KernelVariant variant(DType dtype) {
   result.warp_channels = Config::kWarpChannels;
   result.tile = Config::kTile;
   result.most_warps = Config::kMostWarps;
-  while (Config::kMemory.block_bytes(result.most_warps) > kMostSharedBytes) --result.most_warps;
+  const selective_scan::DeviceShape device;
+  while (Config::kMemory.block_bytes(result.most_warps) > device.shared_bytes) --result.most_warps;
   result.shared_bytes = [](const auto&, int warps) { return Config::kMemory.block_bytes(warps); };
   result.kernel = selective_scan::lane_scan_kernel<Config>;
   return result;
