@@ -14,23 +14,18 @@ namespace {
 using selective_scan::DType;
 using selective_scan::Layout;
 
-// How much a result may differ. Rounding an exact result to a type of p significant bits gives a relative error of up
-// to 2^-p, and a root of the mean of its square of less than 0.6 times that.
+// How much a result may differ.
 struct Tolerance {
   double absolute;
   double relative;
   double overall;  // of the root of the sum of squares
 };
 
+// Rounding an exact result to a type of p significant bits gives a relative error of up to 2^-p.
 Tolerance tolerance_of(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return {1e-5, 1e-5, 2e-6};
-    case DType::kFloat16:
-      return {2e-5, std::exp2(-10), 0.6 * std::exp2(-11)};
-    default:
-      return {2e-5, std::exp2(-8), 0.6 * std::exp2(-8)};
-  }
+  if (dtype == DType::kFloat32) return {1e-5, 1e-5, 2e-6};
+  const double rounding = std::exp2(dtype == DType::kFloat16 ? -11 : -8);
+  return {1e-5, 1e-5 + rounding, rounding};
 }
 
 // Compares one array's numbers, and then all of them together: a small error that is everywhere shows there only.
