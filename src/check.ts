@@ -1,4 +1,4 @@
-import { SelectiveScanError } from './errors.js';
+import { type ErrorCode, SelectiveScanError } from './errors.js';
 
 /** An axis of an expected shape: its name, as in the documentation, and its size. */
 export type Axis = readonly [name: string, size: number];
@@ -48,12 +48,22 @@ export function checkFlag(name: string, value: unknown): boolean {
   throw new SelectiveScanError('ERR_OPTION', `Expected ${name} to be true or false but received ${describe(value)}.`);
 }
 
+/** Runs what may run code of the caller's, a getter or a proxy's trap; an error of theirs becomes the cause of ours. */
+export function guarded<T>(name: string, code: ErrorCode, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof SelectiveScanError) throw cause;
+    throw new SelectiveScanError(code, `Expected ${name} to be readable but reading it threw an error.`, { cause });
+  }
+}
+
 /** An options object, copied so that each property is read once; with no property that is not known. */
 export function readOptions<T extends object>(options: unknown, known: ReadonlySet<string>, name: string): T {
   if (typeof options !== 'object' || options === null) {
     throw new SelectiveScanError('ERR_OPTION', `Expected ${name} to be an object but received ${describe(options)}.`);
   }
-  const copy: Record<string, unknown> = { ...options };
+  const copy: Record<string, unknown> = guarded(name, 'ERR_OPTION', () => ({ ...options }));
   for (const key in copy) {
     if (copy[key] !== undefined && !known.has(key)) {
       throw new SelectiveScanError('ERR_OPTION', `Expected ${name} to have known properties but received '${key}'.`);
@@ -67,5 +77,14 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
   if (value === null || ['undefined', 'number', 'boolean'].includes(typeof value)) return String(value);
   if (typeof value === 'bigint') return `${value}n`;
-  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+  return isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+}
+
+/** Array.isArray throws where the value is a revoked proxy. */
+function isArray(value: unknown): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
 }

@@ -83,7 +83,7 @@ const open = new Set<number>([cpu.index]);
  * device in use need not give way to others.
  */
 export function readyDevice(name: unknown): Device | Promise<Device> {
-  const isCpu = (name ?? process.env.SELECTIVE_SCAN_DEVICE) === 'cpu';
+  const isCpu = (name === undefined ? process.env.SELECTIVE_SCAN_DEVICE : name) === 'cpu';
   if (isCpu) return cpu;
   if (found === undefined) return awaitNative((native) => native.find()).then(() => setUp(resolveDevice(name)));
   return setUp(resolveDevice(name));

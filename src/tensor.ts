@@ -1,4 +1,4 @@
-import { type Axis, checkSize, describe, lengthError, sizeOf } from './check.js';
+import { type Axis, checkSize, describe, guarded, lengthError, sizeOf } from './check.js';
 import { type Device, readyDevice, resolveDevice } from './device.js';
 import { bytesOf, type DType, fromBFloat16, fromFloat16, isDType, toBFloat16, toFloat16 } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
@@ -58,6 +58,8 @@ export class Tensor {
    * Throws ERR_DTYPE, or ERR_SHAPE where the length is not the product of dims.
    */
   static from(data: HostArray, dims: readonly number[], dtype?: DType): Tensor {
+    // Before the array is looked at: reading dims may run code of the caller's, which may take the array's memory.
+    const shape = checkDims(dims);
     const view = viewHostArray(data);
     if (view === undefined) {
       throw new SelectiveScanError(
@@ -66,7 +68,6 @@ export class Tensor {
       );
     }
     const type = checkDType(view.kind, dtype);
-    const shape = checkDims(dims);
     const axes: Axis[] = shape.map((size, i) => [`dims[${i}]`, size]);
     if (type === 'complex64') axes.push(['2', 2]);
     if (sizeOf(axes) !== view.length) throw lengthError('data', axes, view.length);
@@ -220,11 +221,19 @@ function checkDType(kind: HostView['kind'], dtype: unknown): DType {
   );
 }
 
+/** Sizes copied one by one, since an array's iterator is whatever the caller made it. */
 function checkDims(dims: unknown): number[] {
-  if (!Array.isArray(dims)) {
-    throw new SelectiveScanError('ERR_SHAPE', `Expected dims to be an array of sizes but received ${describe(dims)}.`);
-  }
-  return Array.from(dims, (size, i) => checkSize(`dims[${i}]`, size, 0));
+  return guarded('dims', 'ERR_SHAPE', () => {
+    if (!Array.isArray(dims)) {
+      throw new SelectiveScanError(
+        'ERR_SHAPE',
+        `Expected dims to be an array of sizes but received ${describe(dims)}.`,
+      );
+    }
+    const sizes: number[] = [];
+    for (let i = 0; i < dims.length; i++) sizes.push(checkSize(`dims[${i}]`, dims[i], 0));
+    return sizes;
+  });
 }
 
 function checkName(device: unknown): string {

@@ -1,4 +1,4 @@
-import { describe, sizeOf } from '../check.js';
+import { describe, guarded, sizeOf } from '../check.js';
 import { type Device, readyDevice } from '../device.js';
 import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, type HostView, newFloatArray, rawView } from '../host-array.js';
@@ -57,7 +57,7 @@ export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSi
   throwIfAborted(signal);
   const cancel = signal && callNative((native) => native.makeCancelFlag());
   const abort = () => cancel && callNative((native) => native.raiseCancelFlag(cancel));
-  signal?.addEventListener('abort', abort, { once: true });
+  if (signal) askSignal(() => signal.addEventListener('abort', abort, { once: true }));
   let staged: ReadonlyMap<Name, NativeMemory> = new Map();
   let outputs: Output[] = [];
   try {
@@ -81,22 +81,31 @@ export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSi
     throw error;
   } finally {
     releaseAll(staged.values());
-    signal?.removeEventListener('abort', abort);
+    if (signal) askSignal(() => signal.removeEventListener('abort', abort));
   }
 }
 
 /** An option that is an AbortSignal or left out. */
 export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
-  const { aborted, addEventListener } = Object(signal) as Partial<AbortSignal>;
-  if (typeof aborted === 'boolean' && typeof addEventListener === 'function') return signal as AbortSignal;
+  const isSignal = askSignal(() => {
+    const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
+    const listens = typeof addEventListener === 'function' && typeof removeEventListener === 'function';
+    return typeof aborted === 'boolean' && listens;
+  });
+  if (isSignal) return signal as AbortSignal;
   throw new SelectiveScanError('ERR_OPTION', `Expected signal to be an AbortSignal but received ${describe(signal)}.`);
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) {
-    throw new SelectiveScanError('ERR_ABORTED', 'The operation was aborted.', { cause: signal.reason });
-  }
+  if (!signal || !askSignal(() => signal.aborted)) return;
+  const cause = askSignal(() => signal.reason);
+  throw new SelectiveScanError('ERR_ABORTED', 'The operation was aborted.', { cause });
+}
+
+/** A signal may be an object of the caller's own making, which throws what it likes. */
+function askSignal<T>(ask: () => T): T {
+  return guarded('signal', 'ERR_OPTION', ask);
 }
 
 function hostViews<Name extends string>({ operands }: OpRun<Name>): Map<Name, HostView> {

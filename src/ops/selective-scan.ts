@@ -232,14 +232,14 @@ function readSizes(
 }
 
 export function readDims(dims: unknown): Sizes {
-  const read = readOptions<SelectiveScanDims>(dims, knownDims, 'dims');
+  const { groups = 1, ...read } = readOptions<SelectiveScanDims>(dims, knownDims, 'dims');
   const dim = checkSize('dims.dim', read.dim, 1);
   return {
     batch: checkSize('dims.batch', read.batch, 0),
     dim,
     seqlen: checkSize('dims.seqlen', read.seqlen, 1),
     dstate: checkSize('dims.dstate', read.dstate, 1),
-    groups: checkGroups(checkSize('dims.groups', read.groups ?? 1, 1), dim),
+    groups: checkGroups(checkSize('dims.groups', groups, 1), dim),
   };
 }
 
