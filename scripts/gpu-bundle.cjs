@@ -59,7 +59,7 @@ function archive(name, fill) {
 function fillRuntime(stage) {
   strip(process.execPath, path.join(stage, 'bin', 'node'));
   const unread = /\.(map|md|markdown|flow|[cm]?ts)$|(^|\/)(docs?|\.github)(\/|$)/;
-  for (const folder of installed(['jest', '@jest/globals', 'node-gyp-build'])) {
+  for (const folder of installed(['jest', '@jest/globals', 'fast-check', 'node-gyp-build'])) {
     copy(folder, stage, (file) => !unread.test(file) && !/(^|\/)node_modules$/.test(file));
   }
 }

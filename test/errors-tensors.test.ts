@@ -113,6 +113,23 @@ describe.each([
   });
 });
 
+/** Dims of which the reading takes the memory of the array that they are of. */
+function takingDims(data: Float32Array<ArrayBuffer>): Tensor {
+  const dims = [data.length];
+  const takeMemory = () => {
+    const length = data.length;
+    structuredClone(data.buffer, { transfer: [data.buffer] });
+    return length;
+  };
+  return Tensor.from(data, Object.defineProperty(dims, 0, { get: takeMemory }));
+}
+
+function revokedDims(): number[] {
+  const { proxy, revoke } = Proxy.revocable([6], {});
+  revoke();
+  return proxy;
+}
+
 const made: [what: string, make: () => unknown, code: string, about: string][] = [
   ['fewer elements than dims say', () => Tensor.from(new Float32Array(5), [2, 3]), 'ERR_SHAPE', '5'],
   ['more elements than dims say', () => Tensor.from(new Float32Array(7), [2, 3]), 'ERR_SHAPE', '7'],
@@ -122,6 +139,8 @@ const made: [what: string, make: () => unknown, code: string, about: string][] =
   ['NaN', () => Tensor.from(new Float32Array(0), [Number.NaN]), 'ERR_SHAPE', ''],
   ['a product past 2^63', () => Tensor.from(new Float32Array(0), [2 ** 32, 2 ** 32]), 'ERR_SHAPE', ''],
   ['no dims', () => Tensor.from(new Float32Array(6), undefined as any), 'ERR_SHAPE', 'dims'],
+  ['dims that cannot be read', () => Tensor.from(new Float32Array(6), revokedDims()), 'ERR_SHAPE', 'dims'],
+  ['dims that take the array away', () => takingDims(new Float32Array(6)), 'ERR_SHAPE', 'data'],
   ['raw bits without a dtype', () => Tensor.from(new Uint16Array(6), [6]), 'ERR_DTYPE', 'dtype'],
   ['raw bits as float32', () => Tensor.from(new Uint16Array(6), [6], 'float32'), 'ERR_DTYPE', ''],
   ['integers as float32', () => Tensor.from(new Int32Array(6), [6], 'float32'), 'ERR_DTYPE', ''],

@@ -74,6 +74,7 @@ const sizes: Row[] = [
   ['dim 0', withDims({ dim: 0 }), 'ERR_SHAPE', 'dim'],
   ['seqlen 0', withDims({ seqlen: 0 }), 'ERR_SHAPE', 'seqlen'],
   ['dstate 0', withDims({ dstate: 0 }), 'ERR_SHAPE', 'dstate'],
+  ['groups null', withDims({ groups: null }), 'ERR_SHAPE', 'groups'],
   ['groups 0', withDims({ groups: 0 }), 'ERR_SHAPE', 'groups'],
   ['a negative batch', withDims({ batch: -1 }), 'ERR_SHAPE', 'batch'],
   ['a fraction', withDims({ seqlen: 6.5 }), 'ERR_SHAPE', 'seqlen'],
@@ -122,6 +123,21 @@ const packing: Row[] = [
   ['more than one batch entry', packed(Int32Array.of(0, 6), { batch: 2 }), 'ERR_SHAPE', 'batch'],
 ];
 
+/** Options of which one throws when it is read. */
+function throwing(name: string, given: LooseOptions = withArrays()): LooseOptions {
+  return Object.defineProperty(given, name, { get: callersError, enumerable: true });
+}
+
+function callersError(): never {
+  throw new Error("the caller's");
+}
+
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
 const options: Row[] = [
   ['no options', undefined, 'ERR_OPTION', 'options'],
   ['null', null, 'ERR_OPTION', 'options'],
@@ -138,6 +154,10 @@ const options: Row[] = [
   ['constantC as a number', withArrays({ constantC: 0 }), 'ERR_OPTION', 'constantC'],
   ['an unknown layout', withArrays({ layout: 'ldb' }), 'ERR_OPTION', 'layout'],
   ['layout as a number', withArrays({ layout: 1 }), 'ERR_OPTION', 'layout'],
+  ['layout as a revoked proxy', withArrays({ layout: revoked() }), 'ERR_OPTION', 'layout'],
+  ['options that are a revoked proxy', revoked(), 'ERR_OPTION', 'options'],
+  ['an option that throws when it is read', throwing('C'), 'ERR_OPTION', 'options'],
+  ['a size that throws when it is read', withArrays({ dims: throwing('dim', { ...dims }) }), 'ERR_OPTION', 'dims'],
 ];
 
 const places: Row[] = [
@@ -164,6 +184,10 @@ describe.each([
   });
 });
 
+function listening(addEventListener: () => void, removeEventListener: () => void): object {
+  return { aborted: false, addEventListener, removeEventListener };
+}
+
 describe('signals', () => {
   test('the blocking form takes none', () => {
     const given = withArrays({ signal: new AbortController().signal });
@@ -173,8 +197,14 @@ describe('signals', () => {
     );
   });
 
-  test('what is no signal is refused', async () => {
-    const rejection = await rejectionOf(selectiveScan(withArrays({ signal: 'stop' }) as any));
+  test.each([
+    ['a string', 'stop'],
+    ['an object that cannot stop listening', { aborted: false, addEventListener: () => undefined }],
+    ['an object that throws when it is asked', throwing('aborted', {})],
+    ['an object that throws when it is listened to', listening(callersError, () => undefined)],
+    ['an object that throws when it is left', listening(() => undefined, callersError)],
+  ])('what is no signal is refused: %s', async (_what, signal) => {
+    const rejection = await rejectionOf(selectiveScan(withArrays({ signal }) as any));
     expectFailure(rejection, { code: 'ERR_OPTION', about: 'signal' });
   });
 
@@ -193,6 +223,25 @@ describe('signals', () => {
 test.each(['tpu', 'cuda:99'])('SELECTIVE_SCAN_DEVICE=%s is refused', async (device) => {
   const child = await runChild('scan-on-auto', [], { env: { SELECTIVE_SCAN_DEVICE: device } });
   expect(child).toMatchObject({ code: 0, stdout: expect.stringContaining('ERR_DEVICE') });
+});
+
+test("an error of the caller's own code is the cause of ours", () => {
+  const error = thrownBy(() => selectiveScanSync(throwing('C') as any));
+  expect((error as Error).cause).toMatchObject({ message: "the caller's" });
+});
+
+test('an array that loses its memory while dims are read is refused', () => {
+  const u = new Float32Array(48);
+  const taking = { ...dims };
+  const takeMemory = () => {
+    structuredClone(u.buffer, { transfer: [u.buffer] });
+    return dims.batch;
+  };
+  Object.defineProperty(taking, 'batch', { get: takeMemory, enumerable: true });
+  expectFailure(
+    thrownBy(() => selectiveScanSync(withArrays({ u, dims: taking }) as any)),
+    { code: 'ERR_SHAPE', about: 'u' },
+  );
 });
 
 test('a call that failed leaves the next one alone', async () => {

@@ -6,7 +6,6 @@ import { type CallPlan, callPlans } from './support/fuzz-calls';
 import { complaintsAboutKernel, type KernelPlan, kernelPlans } from './support/fuzz-kernel';
 import { complaintsAboutTensor, type TensorPlan, tensorPlans } from './support/fuzz-tensors';
 import { complaintsAboutCall } from './support/fuzz-verdict';
-import './support/patience';
 
 /**
  * Calls with random arguments, right and wrong: each has to be right against the reference, or to fail with a code that
@@ -25,6 +24,9 @@ const {
 const seed = givenSeed ? Number(givenSeed) : Math.floor(Math.random() * 2 ** 31);
 const calls = givenCalls ? Number(givenCalls) : 10_000;
 
+// In milliseconds. A run takes some seconds; a call that never settles costs its limit each time it is made smaller.
+const limits = { call: 5_000, run: 150_000, test: 180_000 };
+
 type Plan = { call: CallPlan } | { tensor: TensorPlan } | { kernel: KernelPlan };
 
 const plans: fc.Arbitrary<Plan> = fc.oneof(
@@ -40,14 +42,24 @@ function complaintsAbout(plan: Plan, device: string): Promise<string[]> {
 }
 
 describeOnEachDevice((device) => {
-  test('calls with random arguments are right or fail with a code', async () => {
-    writeSync(2, `fuzz on ${device}: SELECTIVE_SCAN_FUZZ_SEED=${seed}\n`);
-    const property = fc.asyncProperty(plans, async (plan) => {
-      if (trace) writeSync(2, `${fc.stringify(plan)}\n`);
-      const found = await complaintsAbout(plan, device);
-      if (found.length > 0) throw new Error(found.join('\n'));
-    });
-    // A call that does not settle fails by the time limit of one call.
-    await fc.assert(property, { seed, numRuns: calls, timeout: 20_000, ...(path && { path }) });
-  });
+  test(
+    'calls with random arguments are right or fail with a code',
+    async () => {
+      writeSync(2, `fuzz on ${device}: SELECTIVE_SCAN_FUZZ_SEED=${seed}\n`);
+      const property = fc.asyncProperty(plans, async (plan) => {
+        if (trace) writeSync(2, `${fc.stringify(plan)}\n`);
+        const found = await complaintsAbout(plan, device);
+        if (found.length > 0) throw new Error(found.join('\n'));
+      });
+      await fc.assert(property, {
+        seed,
+        ...(path && { path }),
+        numRuns: calls,
+        timeout: limits.call,
+        interruptAfterTimeLimit: limits.run,
+        markInterruptAsFailure: true,
+      });
+    },
+    limits.test,
+  );
 });

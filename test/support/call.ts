@@ -12,7 +12,7 @@ export type Form = 'promise' | 'sync';
 const float16Array: (new (values: Float64Array) => Float32Array) | undefined = (globalThis as any).Float16Array;
 
 /** Whether a problem can be posed in typed arrays: bfloat16 has none, float16 only where the runtime knows it. */
-export function fitsTypedArrays(c: ScanCase): boolean {
+export function fitsTypedArrays(c: Pick<ScanCase, 'dtype'>): boolean {
   return c.dtype === 'float32' || (c.dtype === 'float16' && float16Array !== undefined);
 }
 

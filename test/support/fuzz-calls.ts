@@ -84,20 +84,26 @@ const poison = fc.record({
   value: fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY),
 });
 
-export const callPlans: fc.Arbitrary<CallPlan> = fc.record({
-  op: fc.constantFrom('scan', 'scan', 'scan', 'update'),
-  form: fc.constantFrom('promise', 'sync'),
-  asTensors: fc.boolean(),
-  saysDims: fc.boolean(),
-  returnsState: fc.boolean(),
-  spec,
-  slots: fc.record({ of: fc.nat(3), given: fc.boolean(), asTensor: fc.boolean() }),
-  poison: fc.oneof(
-    { weight: 6, arbitrary: fc.constant([]) },
-    { weight: 1, arbitrary: fc.array(poison, { maxLength: 2 }) },
-  ),
-  faults: fc.oneof({ weight: 1, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: faults }),
-}) as fc.Arbitrary<CallPlan>;
+export const callPlans: fc.Arbitrary<CallPlan> = fc
+  .record({
+    op: fc.constantFrom('scan', 'scan', 'scan', 'update'),
+    form: fc.constantFrom('promise', 'sync'),
+    asTensors: fc.boolean(),
+    saysDims: fc.boolean(),
+    returnsState: fc.boolean(),
+    spec,
+    slots: fc.record({ of: fc.nat(3), given: fc.boolean(), asTensor: fc.boolean() }),
+    poison: fc.oneof(
+      { weight: 6, arbitrary: fc.constant([]) },
+      { weight: 1, arbitrary: fc.array(poison, { maxLength: 2 }) },
+    ),
+    faults: fc.oneof({ weight: 1, arbitrary: fc.constant([]) }, { weight: 2, arbitrary: faults }),
+  })
+  .map((plan): CallPlan => {
+    const { op, asTensors, spec } = plan as CallPlan;
+    const hasArrays = asTensors || op === 'update' || fitsTypedArrays(spec);
+    return { ...plan, spec: hasArrays ? spec : { ...spec, dtype: 'float32' } } as CallPlan;
+  });
 
 /** The problem that a call poses before anything is made wrong with it. */
 export function problemOf(plan: CallPlan): ScanCase {
@@ -137,6 +143,7 @@ export function prepareCall(plan: CallPlan, device: string): PreparedCall {
     op: plan.op,
     form: plan.form,
     areTensors: isTensor(given.u),
+    batch: plan.spec.batch,
     seqlen: plan.spec.seqlen,
     operands: Object.fromEntries(Object.entries(given).filter(([name]) => operandNames.has(name))),
     given,
@@ -153,7 +160,7 @@ function scanOptions(plan: CallPlan, device: string): object {
   const problem = problemOf(plan);
   const { batch, dim, seqlen, dstate, groups } = problem;
   const returnLastState = plan.returnsState;
-  if (!plan.asTensors && fitsTypedArrays(problem)) return { ...typedArrayOptions(problem, device), returnLastState };
+  if (!plan.asTensors) return { ...typedArrayOptions(problem, device), returnLastState };
   const dims = plan.saysDims && { dims: { batch, dim, seqlen, dstate, groups } };
   return { ...tensorOptions(problem, device).options, returnLastState, ...dims };
 }

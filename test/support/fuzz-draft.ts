@@ -6,6 +6,7 @@ export interface Draft {
   op: 'scan' | 'update';
   form: Form;
   areTensors: boolean;
+  batch: number;
   seqlen: number;
   /** The arrays as the call will find them; faults of access leave them here as they are. */
   operands: Record<string, unknown>;

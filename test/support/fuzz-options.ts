@@ -1,4 +1,3 @@
-import type { Tensor } from 'selective-scan';
 import { impostor, isNumbers, resizable, shared, takeMemory } from './fuzz-arrays';
 import {
   choose,
@@ -131,11 +130,15 @@ export const faultsOfOptions: Record<string, Fault> = {
   },
   slots: (draft, _target, n) => {
     if (draft.op !== 'update') return harmless;
-    const rows = (draft.operands.u as Tensor | undefined)?.dims?.[0] ?? 1;
+    const rows = draft.batch;
     const wrong = [new Int32Array(rows + 1), new Int32Array(rows + 2).fill(-1)];
-    const negative = new Int32Array(rows + (rows === 0 ? 1 : 0)).fill(-2);
+    // All rows the same slot; a single one a slot that there is not.
+    wrong.push(
+      rows > 1 ? new Int32Array(rows) : new Int32Array(1).fill(-2),
+      new Int32Array(rows + 1).fill(2 ** 31 - 1),
+    );
     const isType = n % 2 === 0;
-    draft.given.slots = isType ? impostor(new Int32Array(rows), n >> 1) : choose([...wrong, negative], n >> 1);
+    draft.given.slots = isType ? impostor(new Int32Array(rows), n >> 1) : choose(wrong, n >> 1);
     return isType ? ['ERR_DTYPE'] : ['ERR_SHAPE'];
   },
   flag: (draft, _target, n) => {
@@ -182,7 +185,8 @@ export const faultsOfOptions: Record<string, Fault> = {
         if (isTensor(operand)) {
           if (name !== 'state') operand.dispose();
         } else if (isNumbers(operand) && operand.length > 0) {
-          if (n % 2 === 0) operand.fill(Number.NaN);
+          if (n % 2 === 0)
+            new Uint8Array(operand.buffer).fill(255); // NaN
           else takeMemory(operand);
         }
       }
