@@ -27,7 +27,7 @@ function dimsOf(draft: Draft): Dims | undefined {
 function wrongSize(axis: string, size: number, n: number): unknown {
   const never = [-1, -0.5, size + 0.5, Number.POSITIVE_INFINITY, `${size}`, true, {}, [size], 2 ** 53, 1e300];
   // Products that 32 or 64 bits, or a double, take for the right ones.
-  const wrapping = [size + 2 ** 32, size * 2 ** 32 + size, 2 ** 53 - 1, 2 ** 51 + size, 2 ** 31, size + 1];
+  const wrapping = [size + 2 ** 32, (size + 1) * 2 ** 32 + size, 2 ** 53 - 1, 2 ** 51 + size, 2 ** 31, size + 1];
   return choose([...(axis === 'batch' ? [] : [0]), ...never, ...nonsense, ...wrapping], n);
 }
 
@@ -50,7 +50,9 @@ const faultsOfDims: Record<string, (dims: Dims, draft: Draft, n: number) => Effe
   size: (dims, _draft, n) => {
     const axis = choose(['batch', 'dim', 'seqlen', 'dstate', 'groups'], n);
     const isEmpty = dims.batch === 0 && axis === 'seqlen';
-    dims[axis] = isEmpty ? -1 : wrongSize(axis, dims[axis] as number, n >> 3);
+    // More groups than channels: fewer of them may be right where B and C are constant.
+    const size = dims[axis === 'groups' ? 'dim' : axis] as number;
+    dims[axis] = isEmpty ? -1 : wrongSize(axis, size, n >> 3);
     return ['ERR_SHAPE'];
   },
   unknownSize: (dims, _draft, n) => {
