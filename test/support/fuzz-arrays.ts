@@ -106,7 +106,7 @@ const operandFaults: Record<string, (array: Numbers, name: string, n: number) =>
   impostor: (array, _name, n) => [impostor(array, n), ['ERR_DTYPE']],
   length: (array, name, n) => {
     const length = array.length >= surplus(name) && n % 2 === 1 ? -surplus(name) : surplus(name);
-    return [new Float32Array(array.length + length), ['ERR_SHAPE']];
+    return [new (array.constructor as Maker)(array.length + length), ['ERR_SHAPE']];
   },
   dtype: (array, _name, n) => [
     n % 2 === 1 ? new Int32Array(array.length) : new Uint16Array(array.length),
