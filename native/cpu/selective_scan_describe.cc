@@ -12,7 +12,13 @@
 namespace selective_scan {
 namespace {
 
+// Rows above which no plan is made, which would take long: there are threads' work enough without cutting time.
+constexpr int64_t kMostPlannedRows = int64_t{1} << 20;
+
 std::string describe(const SelectiveScanParams& params, VectorSet set) {
+  if (params.dim > kMostPlannedRows || params.sequences > kMostPlannedRows / params.dim) {
+    return std::string(vector_set_name(set)) + ", many runs of channels";
+  }
   const ScanPlan plan(params, SELECTIVE_SCAN_KERNEL(selective_scan, set), cpu_threads());
   int64_t chunks = 1;
   for (const PlanPart& part : plan.parts()) chunks = std::max(chunks, part.chunks_after_first + 1);
