@@ -2,7 +2,6 @@
 // Builds build/Release/selective_scan.node from source with CMake. The environment sets CMake's options:
 //   SELECTIVE_SCAN_CUDA                 0 leaves the CUDA backend out, 1 demands it; else it is built where nvcc is found
 //   SELECTIVE_SCAN_CUDA_ARCHITECTURES   'present', 'all' or a list in CMake's form, such as '80-real;90'
-//   SELECTIVE_SCAN_SANITIZE             'address,undefined' or 'thread'
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
@@ -14,14 +13,11 @@ const root = path.resolve(__dirname, '..');
 // and in a folder of its own so that a developer's incremental build outlives it.
 function plan(args, env) {
   const release = args[0] === 'rebuild';
-  const sanitize = env.SELECTIVE_SCAN_SANITIZE || 'OFF';
-  const folder = release ? 'cmake-release' : sanitize === 'OFF' ? 'cmake' : `cmake-${sanitize.replace(',', '-')}`;
   return {
-    folder: path.join(root, 'build', folder),
+    folder: path.join(root, 'build', release ? 'cmake-release' : 'cmake'),
     options: {
       SELECTIVE_SCAN_CUDA: { 0: 'OFF', 1: 'ON' }[env.SELECTIVE_SCAN_CUDA] ?? 'AUTO',
       SELECTIVE_SCAN_CUDA_ARCHITECTURES: env.SELECTIVE_SCAN_CUDA_ARCHITECTURES || (release ? 'all' : 'present'),
-      SELECTIVE_SCAN_SANITIZE: sanitize,
     },
   };
 }
