@@ -1,36 +1,17 @@
 // Defines launch_lane_scan for the element type whose file includes this.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
-
+#include "dynamic_memory.cuh"
 #include "lane_scan.cuh"
 #include "selective_scan_launch.cuh"
 
 namespace selective_scan {
 
-// More shared memory than a kernel may take by default has to be asked for, once a device; as much as the device gives.
-template <typename Config>
-cudaError_t allow_shared_memory() {
-  static std::atomic<uint64_t> allowed{0};
-  int device = 0;
-  cudaError_t error = cudaGetDevice(&device);
-  const uint64_t bit = uint64_t{1} << device % 64;
-  if (error != cudaSuccess || (device < 64 && (allowed.load(std::memory_order_relaxed) & bit) != 0)) return error;
-  int most = 0;
-  error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-  if (error != cudaSuccess) return error;
-  error = cudaFuncSetAttribute(
-      lane_scan_kernel<Config>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-      std::min(most - static_cast<int>(kStaticSharedBytes), Config::kMemory.block_bytes(Config::kMostWarps)));
-  if (error == cudaSuccess) allowed.fetch_or(bit, std::memory_order_relaxed);
-  return error;
-}
-
 template <typename Config>
 cudaError_t launch_lanes(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
   if (plan.capacity != Config::kCapacity || plan.warp_channels != Config::kWarpChannels) return cudaErrorInvalidValue;
-  const cudaError_t error = allow_shared_memory<Config>();
+  const cudaError_t error =
+      allow_dynamic_memory<lane_scan_kernel<Config>, Config::kMemory.block_bytes(Config::kMostWarps)>();
   if (error != cudaSuccess) return error;
   lane_scan_kernel<Config><<<blocks, plan.warps * 32, Config::kMemory.block_bytes(plan.warps), stream>>>(args);
   return cudaGetLastError();

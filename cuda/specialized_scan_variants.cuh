@@ -1,30 +1,11 @@
 // Defines launch_specialized_scan for the element type whose file includes this.
 #pragma once
 
-#include <atomic>
-
+#include "dynamic_memory.cuh"
 #include "selective_scan_launch.cuh"
 #include "specialized_scan.cuh"
 
 namespace selective_scan {
-
-// More shared memory than a kernel may take by default has to be asked for, once a device, of a device that has it.
-template <typename Config>
-cudaError_t allow_specialized_memory() {
-  static std::atomic<uint64_t> allowed{0};
-  int device = 0;
-  cudaError_t error = cudaGetDevice(&device);
-  const uint64_t bit = uint64_t{1} << device % 64;
-  if (error != cudaSuccess || (device < 64 && (allowed.load(std::memory_order_relaxed) & bit) != 0)) return error;
-  int bytes = 0;
-  error = cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-  if (error != cudaSuccess) return error;
-  if (bytes < Config::kSharedBytes) return cudaErrorInvalidConfiguration;
-  error = cudaFuncSetAttribute(specialized_scan_kernel<Config>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               Config::kSharedBytes);
-  if (error == cudaSuccess && device < 64) allowed.fetch_or(bit, std::memory_order_relaxed);
-  return error;
-}
 
 template <typename Config>
 cudaError_t launch_specialized(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
@@ -32,7 +13,7 @@ cudaError_t launch_specialized(const ScanArgs& args, const ScanPlan& plan, unsig
       plan.warps != Config::kWalkers) {
     return cudaErrorInvalidValue;
   }
-  const cudaError_t error = allow_specialized_memory<Config>();
+  const cudaError_t error = allow_dynamic_memory<specialized_scan_kernel<Config>, Config::kSharedBytes>();
   if (error != cudaSuccess) return error;
   specialized_scan_kernel<Config><<<blocks, Config::kThreads, Config::kSharedBytes, stream>>>(args);
   return cudaGetLastError();
