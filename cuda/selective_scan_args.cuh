@@ -39,23 +39,21 @@ __device__ __forceinline__ PieceSpan span_of(const ScanArgs& args, int64_t piece
   return {piece / args.chunks, start, left < args.chunk_steps ? left : args.chunk_steps};
 }
 
-// kLanes adjacent lanes of a warp split the states of kChannels channels, kStates a lane and channel.
-template <typename Element_, bool complex, int states, int lanes, int channels>
+// kLanes adjacent lanes of a warp split the states of a channel, kStates a lane.
+template <typename Element_, bool complex, int states, int lanes>
 struct ScanConfig {
   using Element = Element_;
   static constexpr bool kComplex = complex;
   static constexpr int kReals = complex ? 2 : 1;  // float32 numbers a state
   static constexpr int kStates = states;
   static constexpr int kLanes = lanes;
-  static constexpr int kChannels = channels;
 
   // Phases and float32 outputs show an error of dt that 16-bit outputs hide.
   static constexpr bool kAccurate = complex || sizeof(Element) == 4;
 
-  static constexpr int kCapacity = states * lanes;             // states of a channel that one pass holds
-  static constexpr int kWarpChannels = 32 / lanes * channels;  // channels a warp owns
-  static constexpr int kTile = kScanTile;                      // steps
-  static constexpr int kGroup = lanes / channels;              // steps whose sums are reduced together
+  static constexpr int kCapacity = states * lanes;  // states of a channel that one pass holds
+  static constexpr int kWarpChannels = 32 / lanes;  // channels a warp owns
+  static constexpr int kTile = kScanTile;           // steps
 
   // Blocks a multiprocessor should hold, which bounds the registers of a thread: as many as compile without spills.
   static constexpr int kMinBlocks = lanes == 4 && !complex ? 4 : 5;
@@ -74,9 +72,9 @@ struct ScanConfig {
   static constexpr int kRowChunk = kRowShare <= 4 ? 4 : kVector;
   static constexpr int kRowPitch = kRow + 4;
 
-  // Row pitch of the tiles [step][channel] of (dt, dt * u) and of y. One channel a lane: odd, so that a warp that
-  // writes columns meets no bank twice. Two: even, so that a lane reads both its channels as one vector.
-  static constexpr int kStepPitch = kWarpChannels + channels;
+  // Row pitch of the tiles [step][channel] of (dt, dt * u) and of y. The former's is odd, so that a warp that writes
+  // columns meets no bank twice.
+  static constexpr int kStepPitch = kWarpChannels + 1;
   static constexpr int kSumPitch = kWarpChannels + 2;
 };
 

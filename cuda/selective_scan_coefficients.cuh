@@ -104,7 +104,7 @@ struct Coefficients {
   __device__ __forceinline__ Rows rows(int turn) const {
     const unsigned thread = fresh_thread();
     const unsigned lane = thread % 32;
-    const int channel = thread / 32 * Config::kWarpChannels + lane / Config::kLanes * Config::kChannels;
+    const int channel = thread / 32 * Config::kWarpChannels + lane / Config::kLanes;
     const int row = varying ? 0 : channel;
     const float* start = tile(turn) + row * Config::kRowPitch + lane % Config::kLanes * 4;
     return {static_cast<unsigned>(__cvta_generic_to_shared(start)), varying ? Config::kRowPitch * 4 : 0};

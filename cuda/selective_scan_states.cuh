@@ -9,10 +9,10 @@ namespace selective_scan {
 
 template <typename Config>
 struct States {
-  float h[Config::kChannels][Config::kStates * Config::kReals];
+  float h[Config::kStates * Config::kReals];
   // log2(e) * A; complex: log2(e) * its real part.
-  float rate[Config::kChannels][Config::kStates];
-  HalfTurns turns[Config::kChannels][Config::kComplex ? Config::kStates : 1];
+  float rate[Config::kStates];
+  HalfTurns turns[Config::kComplex ? Config::kStates : 1];
 };
 
 // Where this lane's states lie in a [.., dim, dstate] array. Lanes take states in vectors of 16 bytes in turn, so that
@@ -23,30 +23,25 @@ struct StatePlace {
 
   int64_t first;  // this lane's first state, in states
   int64_t dstate;
-  int channels;  // of this lane that exist
-  int states;    // from this lane's first state to the end of the channel, at most one pass
+  int states;  // from this lane's first state to the end of the channel, at most one pass; none if there is no channel
 
   // `row` is the warp's first channel, of which `warp_channels` exist.
   __device__ __forceinline__ StatePlace(int64_t row, int warp_channels, int64_t dstate, int64_t first_state)
       : dstate(dstate) {
     const unsigned lane = fresh_thread() % 32;
-    const int channel = lane / Config::kLanes * Config::kChannels;
+    const int channel = lane / Config::kLanes;
     const int64_t n = first_state + lane % Config::kLanes * kVector;
     first = (row + channel) * dstate + n;
-    channels = warp_channels - channel;
-    states = clamp_count(dstate - n, Config::kCapacity);
+    states = channel < warp_channels ? clamp_count(dstate - n, Config::kCapacity) : 0;
   }
 
-  // Calls body(channel, j, offset from `first`) for each state of this lane that exists.
+  // Calls body(j, offset from `first`) for each state of this lane that exists.
   template <typename Body>
   __device__ __forceinline__ void for_each(Body body) const {
 #pragma unroll
-    for (int c = 0; c < Config::kChannels; ++c) {
-#pragma unroll
-      for (int j = 0; j < Config::kStates; ++j) {
-        const int n = j / kVector * (kVector * Config::kLanes) + j % kVector;
-        if (c < channels && n < states) body(c, j, c * dstate + n);
-      }
+    for (int j = 0; j < Config::kStates; ++j) {
+      const int n = j / kVector * (kVector * Config::kLanes) + j % kVector;
+      if (n < states) body(j, n);
     }
   }
 };
@@ -55,17 +50,14 @@ struct StatePlace {
 template <typename Config>
 __device__ __forceinline__ void load_rates(States<Config>& states, const float* A, const StatePlace<Config>& place) {
 #pragma unroll
-  for (int c = 0; c < Config::kChannels; ++c) {
-#pragma unroll
-    for (int j = 0; j < Config::kStates; ++j) {
-      states.rate[c][j] = 0.0f;
-      if constexpr (Config::kComplex) states.turns[c][j] = {0.0f, 0.0f};
-    }
+  for (int j = 0; j < Config::kStates; ++j) {
+    states.rate[j] = 0.0f;
+    if constexpr (Config::kComplex) states.turns[j] = {0.0f, 0.0f};
   }
   A += place.first * Config::kReals;
-  place.for_each([&](int c, int j, int64_t offset) {
-    states.rate[c][j] = kLog2E * A[offset * Config::kReals];
-    if constexpr (Config::kComplex) states.turns[c][j] = to_half_turns(A[offset * 2 + 1]);
+  place.for_each([&](int j, int offset) {
+    states.rate[j] = kLog2E * A[offset * Config::kReals];
+    if constexpr (Config::kComplex) states.turns[j] = to_half_turns(A[offset * 2 + 1]);
   });
 }
 
@@ -73,16 +65,13 @@ template <typename Config>
 __device__ __forceinline__ void load_states(States<Config>& states, const float* source,
                                             const StatePlace<Config>& place) {
 #pragma unroll
-  for (int c = 0; c < Config::kChannels; ++c) {
-#pragma unroll
-    for (int j = 0; j < Config::kStates * Config::kReals; ++j) states.h[c][j] = 0.0f;
-  }
+  for (int j = 0; j < Config::kStates * Config::kReals; ++j) states.h[j] = 0.0f;
   if (source == nullptr) return;
   source += place.first * Config::kReals;
-  place.for_each([&](int c, int j, int64_t offset) {
+  place.for_each([&](int j, int offset) {
 #pragma unroll
     for (int r = 0; r < Config::kReals; ++r) {
-      states.h[c][j * Config::kReals + r] = source[offset * Config::kReals + r];
+      states.h[j * Config::kReals + r] = source[offset * Config::kReals + r];
     }
   });
 }
@@ -91,10 +80,10 @@ template <typename Config>
 __device__ __forceinline__ void store_states(const States<Config>& states, float* target,
                                              const StatePlace<Config>& place) {
   target += place.first * Config::kReals;
-  place.for_each([&](int c, int j, int64_t offset) {
+  place.for_each([&](int j, int offset) {
 #pragma unroll
     for (int r = 0; r < Config::kReals; ++r) {
-      target[offset * Config::kReals + r] = states.h[c][j * Config::kReals + r];
+      target[offset * Config::kReals + r] = states.h[j * Config::kReals + r];
     }
   });
 }
@@ -110,9 +99,9 @@ __device__ __forceinline__ float4 read_shared(unsigned address) {
   return *static_cast<const float4*>(__cvta_shared_to_generic(address));
 }
 
-// One step of one channel: updates its states and returns this lane's share of sum_n C[n] * h[n].
+// One step: updates this lane's states and returns this lane's share of sum_n C[n] * h[n].
 template <typename Config>
-__device__ __forceinline__ float step(States<Config>& states, int c, float2 input, unsigned B, unsigned C) {
+__device__ __forceinline__ float step(States<Config>& states, float2 input, unsigned B, unsigned C) {
   constexpr int kVector = 4 / Config::kReals;
   const float dt = input.x;
   const float dtu = input.y;
@@ -121,14 +110,14 @@ __device__ __forceinline__ float step(States<Config>& states, int c, float2 inpu
   for (int j = 0; j < Config::kStates; j += kVector) {
     const float4 b = read_shared(B + j * Config::kReals * Config::kLanes * 4);
     const float4 v = read_shared(C + j * Config::kReals * Config::kLanes * 4);
-    float* h = &states.h[c][j * Config::kReals];
+    float* h = &states.h[j * Config::kReals];
     if constexpr (Config::kComplex) {
       const float bs[4] = {b.x, b.y, b.z, b.w};
       const float cs[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
-        const float magnitude = exp2_exact_at_zero(dt * states.rate[c][j + i]);
-        const HalfTurns turns = states.turns[c][j + i];
+        const float magnitude = exp2_exact_at_zero(dt * states.rate[j + i]);
+        const HalfTurns turns = states.turns[j + i];
         const float2 phasor = unit_phasor(dt, turns.high, turns.low);
         const float decay_re = magnitude * phasor.x;
         const float decay_im = magnitude * phasor.y;
@@ -139,7 +128,7 @@ __device__ __forceinline__ float step(States<Config>& states, int c, float2 inpu
         sum = fmaf(cs[2 * i], h[2 * i], fmaf(-cs[2 * i + 1], h[2 * i + 1], sum));
       }
     } else {
-      const float* rate = &states.rate[c][j];
+      const float* rate = &states.rate[j];
       h[0] = fmaf(decay_of<typename Config::Element>(dt, rate[0]), h[0], dtu * b.x);
       h[1] = fmaf(decay_of<typename Config::Element>(dt, rate[1]), h[1], dtu * b.y);
       h[2] = fmaf(decay_of<typename Config::Element>(dt, rate[2]), h[2], dtu * b.z);
@@ -183,43 +172,28 @@ __device__ __forceinline__ int reduced_index(unsigned lane) {
 template <typename Config>
 __device__ __forceinline__ void walk_tile(States<Config>& states, const float2* inputs, Rows B, Rows C, float* sums,
                                           int steps, bool accumulate) {
-  constexpr int kChannels = Config::kChannels;
-  constexpr int kGroup = Config::kGroup;
-  constexpr int kValues = kGroup * kChannels;
-  static_assert(kValues == Config::kLanes, "each lane of a channel ends up with one sum");
-  constexpr int kUnrolled = kGroup < 4 ? 4 : kGroup;  // steps a turn of the loop; divides the tile
+  constexpr int kLanes = Config::kLanes;
+  constexpr int kUnrolled = kLanes < 4 ? 4 : kLanes;  // steps a turn of the loop; divides the tile
   const unsigned lane = fresh_thread() % 32;
-  const int channel = lane / Config::kLanes * kChannels;
-  const int index = reduced_index<kValues>(lane);
+  const int channel = lane / kLanes;
   inputs += channel;
-  sums += index / kChannels * Config::kSumPitch + channel + index % kChannels;
+  sums += reduced_index<kLanes>(lane) * Config::kSumPitch + channel;
 
   for (int t = 0; t < steps; t += kUnrolled) {
-    float values[kUnrolled / kGroup][kValues];
+    float values[kUnrolled / kLanes][kLanes];
 #pragma unroll
     for (int s = 0; s < kUnrolled; ++s) {
-      float2 input[kChannels];
-      if constexpr (kChannels == 2) {
-        const float4 both = *reinterpret_cast<const float4*>(inputs + s * Config::kStepPitch);
-        input[0] = {both.x, both.y};
-        input[1] = {both.z, both.w};
-      } else {
-        input[0] = inputs[s * Config::kStepPitch];
-      }
-#pragma unroll
-      for (int c = 0; c < kChannels; ++c) {
-        values[s / kGroup][s % kGroup * kChannels + c] = step<Config>(states, c, input[c], B.address, C.address);
-      }
+      values[s / kLanes][s % kLanes] = step<Config>(states, inputs[s * Config::kStepPitch], B.address, C.address);
       // Keeps the compiler from reading the rows of many steps at once, for which there are no registers.
       if (s % 2 == 1) asm volatile("" ::: "memory");
       B.address += B.step_bytes;
       C.address += C.step_bytes;
     }
-    // After all steps, so that the shuffles wait together.
+    // After all steps, so that the shuffles wait together. Each lane of a channel ends up with the sum of one step.
 #pragma unroll
-    for (int g = 0; g < kUnrolled / kGroup; ++g) {
-      reduce_over_lanes<kValues>(values[g], lane);
-      float* sum = sums + g * kGroup * Config::kSumPitch;
+    for (int g = 0; g < kUnrolled / kLanes; ++g) {
+      reduce_over_lanes<kLanes>(values[g], lane);
+      float* sum = sums + g * kLanes * Config::kSumPitch;
       *sum = accumulate ? *sum + values[g][0] : values[g][0];
     }
     inputs += kUnrolled * Config::kStepPitch;

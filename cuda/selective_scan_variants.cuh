@@ -18,11 +18,11 @@ template <typename Element>
 cudaError_t launch_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
   switch (plan.variant) {
     case ScanVariant::kReal16:
-      return launch_variant<ScanConfig<Element, false, 8, 2, 1>>(args, plan, blocks, stream);
+      return launch_variant<ScanConfig<Element, false, 8, 2>>(args, plan, blocks, stream);
     case ScanVariant::kReal32:
-      return launch_variant<ScanConfig<Element, false, 8, 4, 1>>(args, plan, blocks, stream);
+      return launch_variant<ScanConfig<Element, false, 8, 4>>(args, plan, blocks, stream);
     case ScanVariant::kComplex16:
-      return launch_variant<ScanConfig<Element, true, 4, 4, 1>>(args, plan, blocks, stream);
+      return launch_variant<ScanConfig<Element, true, 4, 4>>(args, plan, blocks, stream);
     case ScanVariant::kSpecialized16x1:
     case ScanVariant::kSpecialized8x2:
       return launch_specialized_scan<Element>(args, plan, blocks, stream);

@@ -12,7 +12,7 @@ using selective_scan::Layout;
 
 template <typename Element, bool complex, int states, int lanes>
 KernelVariant variant(DType dtype, Layout layout) {
-  using Config = selective_scan::ScanConfig<Element, complex, states, lanes, 1>;
+  using Config = selective_scan::ScanConfig<Element, complex, states, lanes>;
   KernelVariant result;
   result.name = emulator::name_of(dtype, layout, lanes, states) + (complex ? ", complex" : "");
   result.dtype = dtype;
@@ -28,21 +28,15 @@ KernelVariant variant(DType dtype, Layout layout) {
   return result;
 }
 
-template <typename Element>
-void add(DType dtype, std::vector<KernelVariant>& variants) {
-  for (const Layout layout : {Layout::kBDL, Layout::kBLD}) {
+struct SelectiveScans {
+  template <typename Element, Layout layout>
+  static void add(DType dtype, std::vector<KernelVariant>& variants) {
     variants.push_back(variant<Element, false, 8, 2>(dtype, layout));
     variants.push_back(variant<Element, false, 8, 4>(dtype, layout));
     variants.push_back(variant<Element, true, 4, 4>(dtype, layout));
   }
-}
+};
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  std::vector<KernelVariant> variants;
-  add<__nv_bfloat16>(DType::kBFloat16, variants);
-  add<__half>(DType::kFloat16, variants);
-  add<float>(DType::kFloat32, variants);
-  return emulator::run_suite(variants, argc, argv);
-}
+int main(int argc, char** argv) { return emulator::run_family<SelectiveScans>(argc, argv); }
