@@ -28,30 +28,20 @@ KernelVariant variant(DType dtype) {
   return result;
 }
 
-template <typename Element, Layout layout>
-void add_layout(DType dtype, std::vector<KernelVariant>& variants) {
-  variants.push_back(variant<Element, layout, 8, 1>(dtype));
-  variants.push_back(variant<Element, layout, 16, 1>(dtype));
-  variants.push_back(variant<Element, layout, 8, 2>(dtype));
-  variants.push_back(variant<Element, layout, 4, 4>(dtype));
-  variants.push_back(variant<Element, layout, 16, 2>(dtype));
-  variants.push_back(variant<Element, layout, 16, 4>(dtype));
-  variants.push_back(variant<Element, layout, 16, 8>(dtype));
-  variants.push_back(variant<Element, layout, 16, 16>(dtype));
-}
-
-template <typename Element>
-void add(DType dtype, std::vector<KernelVariant>& variants) {
-  add_layout<Element, Layout::kBDL>(dtype, variants);
-  add_layout<Element, Layout::kBLD>(dtype, variants);
-}
+struct LaneScans {
+  template <typename Element, Layout layout>
+  static void add(DType dtype, std::vector<KernelVariant>& variants) {
+    variants.push_back(variant<Element, layout, 8, 1>(dtype));
+    variants.push_back(variant<Element, layout, 16, 1>(dtype));
+    variants.push_back(variant<Element, layout, 8, 2>(dtype));
+    variants.push_back(variant<Element, layout, 4, 4>(dtype));
+    variants.push_back(variant<Element, layout, 16, 2>(dtype));
+    variants.push_back(variant<Element, layout, 16, 4>(dtype));
+    variants.push_back(variant<Element, layout, 16, 8>(dtype));
+    variants.push_back(variant<Element, layout, 16, 16>(dtype));
+  }
+};
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  std::vector<KernelVariant> variants;
-  add<__nv_bfloat16>(DType::kBFloat16, variants);
-  add<__half>(DType::kFloat16, variants);
-  add<float>(DType::kFloat32, variants);
-  return emulator::run_suite(variants, argc, argv);
-}
+int main(int argc, char** argv) { return emulator::run_family<LaneScans>(argc, argv); }

@@ -28,24 +28,14 @@ KernelVariant variant(DType dtype) {
   return result;
 }
 
-template <typename Element, Layout layout>
-void add_layout(DType dtype, std::vector<KernelVariant>& variants) {
-  variants.push_back(variant<Element, layout, ScanVariant::kSpecialized16x1>(dtype));
-  variants.push_back(variant<Element, layout, ScanVariant::kSpecialized8x2>(dtype));
-}
-
-template <typename Element>
-void add(DType dtype, std::vector<KernelVariant>& variants) {
-  add_layout<Element, Layout::kBDL>(dtype, variants);
-  add_layout<Element, Layout::kBLD>(dtype, variants);
-}
+struct SpecializedScans {
+  template <typename Element, Layout layout>
+  static void add(DType dtype, std::vector<KernelVariant>& variants) {
+    variants.push_back(variant<Element, layout, ScanVariant::kSpecialized16x1>(dtype));
+    variants.push_back(variant<Element, layout, ScanVariant::kSpecialized8x2>(dtype));
+  }
+};
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  std::vector<KernelVariant> variants;
-  add<__nv_bfloat16>(DType::kBFloat16, variants);
-  add<__half>(DType::kFloat16, variants);
-  add<float>(DType::kFloat32, variants);
-  return emulator::run_suite(variants, argc, argv);
-}
+int main(int argc, char** argv) { return emulator::run_family<SpecializedScans>(argc, argv); }
