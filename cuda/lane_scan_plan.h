@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "../native/ops.h"
@@ -85,14 +86,15 @@ inline int lane_warps(const SelectiveScanParams& params, const LaneShape& shape,
   const int64_t group_warps = (params.dim / params.groups + channels - 1) / channels;
   // What the busiest multiprocessor does: so many warps' walks, and while blocks take turns as much as four warps more,
   // since few warps at a time leave gaps.
-  const auto cost = [&](int64_t warps) {
-    const int64_t blocks = params.sequences * params.groups * ((group_warps + warps - 1) / warps);
-    const int64_t turns = (blocks + device.multiprocessors - 1) / device.multiprocessors;
-    const int64_t at_once = std::min(turns, device.shared_bytes / memory.block_bytes(static_cast<int>(warps)));
-    return static_cast<double>(turns * warps) + 4.0 * turns / at_once;
+  const auto cost = [&](int warps) {
+    const double blocks = static_cast<double>(params.sequences) * params.groups * ((group_warps + warps - 1) / warps);
+    const double turns = std::ceil(blocks / device.multiprocessors);
+    const double room = device.shared_bytes / memory.block_bytes(warps);
+    return turns * warps + 4 * turns / std::min(turns, room);
   };
   if (group_warps < most) most = std::max(static_cast<int>(group_warps), kFew);
-  const bool is_long = params.batch * params.seqlen >= kLong * params.sequences;
+  const bool is_long =
+      static_cast<double>(params.batch) * params.seqlen >= kLong * static_cast<double>(params.sequences);
   return cost(most) < cost(kFew) || (is_long && cost(most) == cost(kFew)) ? most : kFew;
 }
 

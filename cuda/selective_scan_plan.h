@@ -17,8 +17,11 @@ constexpr int kScanTile = 16;
 // Warps of the largest block.
 constexpr int kMostWarps = 4;
 
+// A count that is larger changes no choice; products of two such counts do not overflow. scanKernel may ask about any.
+constexpr int64_t kMostCounted = int64_t{1} << 31;
+
 inline int64_t longest_sequence(const SelectiveScanParams& params) {
-  if (params.cu_seqlens == nullptr) return params.seqlen;
+  if (params.cu_seqlens == nullptr) return std::min(params.seqlen, kMostCounted);
   int64_t longest = 1;
   for (int64_t s = 0; s < params.sequences; ++s) {
     const int64_t length = params.cu_seqlens[s + 1] - params.cu_seqlens[s];
@@ -29,8 +32,10 @@ inline int64_t longest_sequence(const SelectiveScanParams& params) {
 
 // The rows that are busy on average until the longest sequence is done.
 inline int64_t busy_rows(const SelectiveScanParams& params) {
-  if (params.cu_seqlens == nullptr) return params.sequences * params.dim;
-  return params.seqlen * params.dim / longest_sequence(params);
+  const int64_t dim = std::min(params.dim, kMostCounted);
+  const bool is_packed = params.cu_seqlens != nullptr;
+  const int64_t steps = std::min(is_packed ? params.seqlen : params.sequences, kMostCounted);
+  return std::min(steps * dim / (is_packed ? longest_sequence(params) : 1), kMostCounted);
 }
 
 // Whether B and C change with time and nothing is complex, as in every published Mamba model.
@@ -73,7 +78,7 @@ inline int64_t scan_chunk_steps(const SelectiveScanParams& params) {
   if (is_selective(params) && params.dstate <= 16) {
     const int64_t step = rows <= 2048 ? 25 : 55;  // ns
     if (rows > 7680 || longest * (70 * step - rows) < 70 * 60000) return 0;
-  } else if (longest < 4 * kShort || rows * ((params.dstate + 15) / 16) > 6144) {
+  } else if (longest < 4 * kShort || rows > 6144 / ((params.dstate - 1) / 16 + 1)) {
     return 0;
   }
   int64_t steps = rows * longest / kRowsThatFill;
