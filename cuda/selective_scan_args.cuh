@@ -56,7 +56,11 @@ struct ScanConfig {
   static constexpr int kTile = kScanTile;           // steps
 
   // Blocks a multiprocessor should hold, which bounds the registers of a thread: as many as compile without spills.
+#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ < 800 || __CUDA_ARCH__ >= 1000)
+  static constexpr int kMinBlocks = 4;
+#else
   static constexpr int kMinBlocks = lanes == 4 && !complex ? 4 : 5;
+#endif
 
   // Elements of u, delta and z in a chunk: 16 bytes, or less if every lane would not have one.
   static constexpr int kVector = 16 / static_cast<int>(sizeof(Element));
