@@ -44,12 +44,14 @@ inline bool is_selective(const SelectiveScanParams& params) {
 }
 
 inline ScanPlan plan_scan(const SelectiveScanParams& params, const DeviceShape& device = {}) {
-  if (is_selective(params) && params.dstate <= 16) {
+  if (!params.batch_invariant && is_selective(params) && params.dstate <= 16) {
     const auto few = few_rows_plan(busy_rows(params), longest_sequence(params));
     if (few && specialized_scan_fits(params, few->variant, device)) return *few;
   }
   if (is_selective(params) && params.dstate <= 256) {
-    if (const auto lanes = plan_lane_scan(params, busy_rows(params), device)) return *lanes;
+    // What does not depend on the number of rows is chosen as for few, where a wrong choice costs most.
+    const int64_t rows = params.batch_invariant ? 1 : busy_rows(params);
+    if (const auto lanes = plan_lane_scan(params, rows, device)) return *lanes;
   }
   // Narrower blocks where each warp needs more shared memory, for B and C of each channel: a block stays below 48 KB.
   const int warps = !params.varying_b || !params.varying_c ? 2 : kMostWarps;
@@ -73,6 +75,7 @@ inline int64_t scan_chunk_steps(const SelectiveScanParams& params) {
   constexpr int64_t kLong = 256;
   constexpr int64_t kShort = 64;
   constexpr int64_t kUnit = 32;  // keeps 16-bit rows aligned
+  if (params.batch_invariant) return 0;
   const int64_t rows = busy_rows(params);
   const int64_t longest = longest_sequence(params);
   if (is_selective(params) && params.dstate <= 16) {

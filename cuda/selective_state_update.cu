@@ -29,8 +29,8 @@ int64_t token_rows(const UpdateArgs& args) {
   if (p.tokens != 1 || p.states != nullptr || !holds_whole_channels(p)) return 0;
   constexpr int64_t kMostOffset = int64_t{1} << 31;
   if (args.row_states > kMostOffset || p.batch > kMostOffset / std::max(p.dim, args.step_matrices)) return 0;
-  const int64_t threads = divide_up(p.batch, kMostTokenRows) * (p.dim << args.lane_bits);
-  const int64_t rows = threads >= kEnoughThreads || p.batch > kMostGridRows ? kMostTokenRows : 1;
+  const int64_t threads = divide_up(p.batch, kMostRows) * (p.dim << args.lane_bits);
+  const int64_t rows = threads >= kEnoughThreads || p.batch > kMostGridRows ? kMostRows : 1;
   return divide_up(p.batch, rows) <= kMostGridRows ? rows : 0;
 }
 
@@ -95,12 +95,12 @@ template <typename Element, typename State>
 cudaError_t launch_types(const UpdateArgs& args, const CudaQueue& queue) {
   const SelectiveStateUpdateParams& p = args.params;
   if (const int64_t rows = token_rows(args); rows > 0) {
-    return rows > 1 ? launch_token<Element, State, kMostTokenRows>(token_args(args), queue)
+    return rows > 1 ? launch_token<Element, State, kMostRows>(token_args(args), queue)
                     : launch_token<Element, State, 1>(token_args(args), queue);
   }
   if (!holds_whole_channels(p)) return launch_rows<Element, State, 1, false>(args, queue);
-  const int64_t threads = divide_up(p.batch, kMostUpdateRows) * (p.dim << args.lane_bits);
-  return threads >= kEnoughThreads ? launch_rows<Element, State, kMostUpdateRows, true>(args, queue)
+  const int64_t threads = divide_up(p.batch, kMostRows) * (p.dim << args.lane_bits);
+  return threads >= kEnoughThreads ? launch_rows<Element, State, kMostRows, true>(args, queue)
                                    : launch_rows<Element, State, 1, true>(args, queue);
 }
 

@@ -14,7 +14,6 @@
 namespace selective_scan {
 
 constexpr int kUpdateThreads = 128;
-constexpr int kMostUpdateRows = 4;
 
 struct UpdateArgs {
   SelectiveStateUpdateParams params;
@@ -22,7 +21,7 @@ struct UpdateArgs {
   uint32_t slots_end = 0;          // slots below are there
   float* parked = nullptr;         // where states wait between tokens unless kWhole: [batch, dim, dstate]
 
-  unsigned lane_bits = 2;           // a channel has 2^lane_bits lanes, at least kMostUpdateRows and at most 32
+  unsigned lane_bits = 2;           // a channel has 2^lane_bits lanes, at least kMostRows and at most 32
   uint32_t channels_per_group = 0;  // where there are several groups: then dim fits 32 bits
   int64_t row_states = 0;           // dim * dstate
   int64_t step_matrices = 0;        // groups * dstate
@@ -31,7 +30,7 @@ struct UpdateArgs {
 // What a thread does: its lane's part of the states of one channel, for kRows rows at a time.
 template <typename Element, typename State, int kRows, bool kWhole>
 class UpdateLane {
-  static_assert(kRows <= kMostUpdateRows, "a channel has a lane for each row");
+  static_assert(kRows <= kMostRows, "a channel has a lane for each row");
 
  public:
   __device__ __forceinline__ explicit UpdateLane(const UpdateArgs& args)

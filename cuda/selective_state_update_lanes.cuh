@@ -9,6 +9,9 @@ namespace selective_scan {
 
 constexpr int kUpdateVector = 4;
 
+// Of the batch, that a thread works on at once. A channel has a lane for each.
+constexpr int kMostRows = 4;
+
 // What out and states are of a row without a slot: 0 where its slot is said to be -1, NaN where there is no such slot.
 __device__ __forceinline__ float value_without(int32_t slot) { return slot == -1 ? 0.0f : __int_as_float(0x7fffffff); }
 
@@ -40,7 +43,8 @@ __device__ __forceinline__ void store_part(T* row, LanePart part, const float (&
 }
 
 // Sums each row's share over the lanes of a channel. Lane l then has the sum of row l % kRows: in each of the first
-// rounds a lane gives half of its rows away for the other half of its neighbour's.
+// rounds a lane gives half of its rows away for the other half of its neighbour's. The order of the sum is that of
+// several rows also where there is one, so that a row gives the same bits however many there are beside it.
 template <int kRows>
 __device__ __forceinline__ float sum_over_lanes(float (&y)[kRows], unsigned lane, unsigned lanes) {
 #pragma unroll
@@ -53,7 +57,12 @@ __device__ __forceinline__ float sum_over_lanes(float (&y)[kRows], unsigned lane
       y[i] = kept + __shfl_xor_sync(~0u, given, half);
     }
   }
-  for (unsigned offset = kRows; offset < lanes; offset *= 2) y[0] += __shfl_xor_sync(~0u, y[0], offset);
+  static_assert(kRows == 1 || kRows == kMostRows, "the order is known of these");
+  if constexpr (kRows == 1) {
+#pragma unroll
+    for (unsigned offset = kMostRows / 2; offset >= 1; offset /= 2) y[0] += __shfl_xor_sync(~0u, y[0], offset);
+  }
+  for (unsigned offset = kMostRows; offset < lanes; offset *= 2) y[0] += __shfl_xor_sync(~0u, y[0], offset);
   return y[0];
 }
 

@@ -13,7 +13,6 @@
 namespace selective_scan {
 
 constexpr int kTokenThreads = 128;
-constexpr int kMostTokenRows = 4;
 
 // Offsets fit 32 bits, but for those of rows of states.
 struct TokenArgs {
@@ -35,7 +34,7 @@ struct TokenArgs {
   uint32_t row_states;     // dim * dstate
   uint32_t step_matrices;  // groups * dstate
   uint32_t channels_per_group;
-  uint32_t lane_bits;  // a channel has 2^lane_bits lanes, at least kMostTokenRows and at most 32
+  uint32_t lane_bits;  // a channel has 2^lane_bits lanes, at least kMostRows and at most 32
   bool has_z;
   bool delta_softplus;
 };
@@ -65,7 +64,7 @@ __device__ __forceinline__ uint32_t kept(uint32_t value) {
 
 template <typename Element, typename State, int kRows>
 class TokenLane {
-  static_assert(kRows <= kMostTokenRows, "a channel has a lane for each row");
+  static_assert(kRows <= kMostRows, "a channel has a lane for each row");
 
  public:
   __device__ __forceinline__ explicit TokenLane(const TokenArgs& args)

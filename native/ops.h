@@ -69,6 +69,9 @@ struct SelectiveScanParams {
   bool varying_b = true;    // B varies with time; else it is [dim, dstate]
   bool varying_c = true;
   bool delta_softplus = false;
+  // A sequence's result is then the same bits whatever else is in the call: how it is computed depends on neither batch
+  // nor seqlen nor sequences.
+  bool batch_invariant = false;
 
   const void* u = nullptr;      // 'bdl' [batch, dim, seqlen], 'bld' [batch, seqlen, dim]
   const void* delta = nullptr;  // as u
@@ -96,6 +99,7 @@ struct SelectiveScanParams {
 //   dt = delta + delta_bias[d], then softplus(dt) if delta_softplus (the identity above 20)
 //   h[n] = exp(dt * A[d,n]) * h[n] + dt * u * B[n]
 //   out = (sum_n C[n] * h[n] + D[d] * u) * silu(z)
+// A row's result is the same bits whatever else is in the call.
 // h is float32, and rounded to the state's type when it is stored: in `state` after the last token, in `states` after
 // each. All arrays are contiguous, in the memory of the queue's device, and any optional one may be null.
 struct SelectiveStateUpdateParams {

@@ -18,7 +18,7 @@ constexpr size_t kFirstArray = 5;
 enum Array { kU, kDelta, kA, kB, kC, kD, kZ, kDeltaBias, kInitialState, kOut, kLastState };
 
 // sizes: [batch, dim, seqlen, dstate, groups, sequences, dtype, layout, flags]
-// flags: bit 0 complex, 1 varying B, 2 varying C, 3 deltaSoftplus
+// flags: bit 0 complex, 1 varying B, 2 varying C, 3 deltaSoftplus, 4 batchInvariant
 SelectiveScanParams read_params(const Napi::Env& env, const Napi::Value& value) {
   const std::array<int64_t, 9> sizes = sizes_of<9>(value);
   const int64_t flags = sizes[8];
@@ -35,6 +35,7 @@ SelectiveScanParams read_params(const Napi::Env& env, const Napi::Value& value) 
   params.varying_b = (flags & 2) != 0;
   params.varying_c = (flags & 4) != 0;
   params.delta_softplus = (flags & 8) != 0;
+  params.batch_invariant = (flags & 16) != 0;
   if (params.dim < 1 || params.seqlen < 1 || params.dstate < 1 || params.groups < 1 ||
       params.dim % params.groups != 0) {
     throw to_error(env, {Code::kShape, "Expected dim, seqlen and dstate of at least 1 and groups that divide dim."});

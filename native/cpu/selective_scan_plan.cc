@@ -82,9 +82,13 @@ ScanPlan::ScanPlan(const SelectiveScanParams& params, const ScanKernel& kernel, 
   }
   std::stable_sort(sequences_.begin(), sequences_.end(),
                    [](const Sequence& a, const Sequence& b) { return a.steps() > b.steps(); });
-  choose_cut_units();
-  choose_chunks();
-  const bool cut = cutting_pays();
+  bool cut = false;
+  // Chunks of time change the bits; the cut by channels does not.
+  if (!params.batch_invariant) {
+    choose_cut_units();
+    choose_chunks();
+    cut = cutting_pays();
+  }
   for (std::vector<int64_t>& first : first_piece_) first.assign(1, 0);
   for (const Sequence& sequence : sequences_) {
     const int64_t whole = cut ? sequence.whole_units : units_;

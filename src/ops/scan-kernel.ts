@@ -14,7 +14,10 @@ import {
 
 /** A shape of selectiveScan's: its options without the arrays. */
 export interface ScanKernelOptions
-  extends Pick<SelectiveScanOptions, 'cuSeqlens' | 'layout' | 'complexA' | 'constantB' | 'constantC' | 'device'> {
+  extends Pick<
+    SelectiveScanOptions,
+    'cuSeqlens' | 'layout' | 'batchInvariant' | 'complexA' | 'constantB' | 'constantC' | 'device'
+  > {
   dims: SelectiveScanDims;
   /** Of u. Default 'float32'. */
   dtype?: 'float32' | 'float16' | 'bfloat16' | undefined;
@@ -23,7 +26,18 @@ export interface ScanKernelOptions
 }
 
 const known: ReadonlySet<string> = new Set<keyof ScanKernelOptions>([
-  ...(['dims', 'dtype', 'layout', 'z', 'complexA', 'constantB', 'constantC', 'cuSeqlens', 'device'] as const),
+  ...([
+    'dims',
+    'dtype',
+    'layout',
+    'z',
+    'complexA',
+    'constantB',
+    'constantC',
+    'cuSeqlens',
+    'batchInvariant',
+    'device',
+  ] as const),
 ]);
 
 /**
@@ -42,7 +56,8 @@ export function scanKernel(options: ScanKernelOptions): string {
   const flags =
     (checkFlag('complexA', read.complexA) ? 1 : 0) |
     (checkFlag('constantB', read.constantB) ? 0 : 2) |
-    (checkFlag('constantC', read.constantC) ? 0 : 4);
+    (checkFlag('constantC', read.constantC) ? 0 : 4) |
+    (checkFlag('batchInvariant', read.batchInvariant) ? 16 : 0);
   const dtypeCode = nativeCode[checkFloat(read.dtype)];
   const hasZ = checkFlag('z', read.z);
   const { index } = namedDevice(read.device);

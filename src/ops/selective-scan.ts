@@ -53,6 +53,12 @@ export interface SelectiveScanOptions<T extends Tensor | FloatArray = Tensor | F
   deltaSoftplus?: boolean | undefined;
   /** Also return the state after the last step. Default false. */
   returnLastState?: boolean | undefined;
+  /**
+   * The same sequence then gives the same bits alone, in any batch, at any place in it and in any pack, on one device and
+   * build: how it is computed depends on neither batch nor seqlen nor cuSeqlens. Slower for few long sequences, whose time
+   * is then not shared out. Default false.
+   */
+  batchInvariant?: boolean | undefined;
   /** Default 'bdl'. */
   layout?: Layout | undefined;
   /** Sizes: required with typed arrays; with tensors optional, and then checked. */
@@ -86,7 +92,7 @@ type Name = (typeof required)[number] | (typeof optional)[number];
 const inputs = [...required, ...optional];
 const known: ReadonlySet<string> = new Set<keyof SelectiveScanOptions>([
   ...inputs,
-  ...(['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'layout', 'dims', 'device'] as const),
+  ...(['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'batchInvariant', 'layout', 'dims', 'device'] as const),
   ...(['complexA', 'constantB', 'constantC'] as const),
 ]);
 const knownWithSignal: ReadonlySet<string> = new Set([...known, 'signal']);
@@ -180,7 +186,8 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
     (isComplex ? 1 : 0) |
     (variesB ? 2 : 0) |
     (variesC ? 4 : 0) |
-    (checkFlag('deltaSoftplus', options.deltaSoftplus) ? 8 : 0);
+    (checkFlag('deltaSoftplus', options.deltaSoftplus) ? 8 : 0) |
+    (checkFlag('batchInvariant', options.batchInvariant) ? 16 : 0);
   const returnLastState = checkFlag('returnLastState', options.returnLastState);
   const starts = cuSeqlens && rawView(cuSeqlens);
   return {

@@ -36,6 +36,11 @@ export interface SelectiveStateUpdateOptions {
   slots?: Int32Array | Tensor | undefined;
   /** Apply softplus to delta. Default false. */
   deltaSoftplus?: boolean | undefined;
+  /**
+   * The same row and state then give the same bits in any batch, at any place in it and in any slot. They do without it
+   * too: every kernel of the update adds up in one order. Default false.
+   */
+  batchInvariant?: boolean | undefined;
   /** Also return the state after each token. Default false. */
   returnStates?: boolean | undefined;
   /** May only name the device where the tensors are. */
@@ -61,7 +66,7 @@ type Name = (typeof required)[number] | (typeof optional)[number];
 const inputs = [...required, ...optional];
 const known: ReadonlySet<string> = new Set<keyof SelectiveStateUpdateOptions>([
   ...inputs,
-  ...(['deltaSoftplus', 'returnStates', 'device'] as const),
+  ...(['deltaSoftplus', 'batchInvariant', 'returnStates', 'device'] as const),
 ]);
 const knownWithSignal: ReadonlySet<string> = new Set([...known, 'signal']);
 
@@ -146,6 +151,7 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   operands.check('slots', { axes: [['batch', batch]], dtype: 'int32' });
   if (hostSlots) checkSlots(hostSlots, batch, slots);
 
+  checkFlag('batchInvariant', options.batchInvariant);
   const softplus = checkFlag('deltaSoftplus', options.deltaSoftplus) ? 1 : 0;
   const states: Spec = { axes: [['batch', batch], ['tokens', tokens], ...stateAxes], dtype: stateDType };
   const rawSlots = hostSlots && rawView(hostSlots);

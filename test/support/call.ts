@@ -91,8 +91,14 @@ export async function callWithArrays(c: ScanCase, device: string, form: Form): P
   };
 }
 
-export async function callWithTensors(c: ScanCase, device: string, form: Form): Promise<CallResult> {
-  const { options, tensors } = tensorOptions(c, device);
+export async function callWithTensors(
+  c: ScanCase,
+  device: string,
+  form: Form,
+  more: Partial<SelectiveScanOptions> = {},
+): Promise<CallResult> {
+  const { options: plain, tensors } = tensorOptions(c, device);
+  const options = { ...plain, ...more };
   try {
     const result = form === 'sync' ? selectiveScanSync(options) : await selectiveScan(options);
     tensors.push(result.out as Tensor, result.lastState as Tensor);

@@ -35,6 +35,7 @@ export interface UpdateCall {
   hasTokenAxis?: boolean;
   slotsAs?: 'array' | 'cpu' | 'device';
   returnStates?: boolean;
+  batchInvariant?: boolean;
 }
 
 export interface UpdateResult {
@@ -105,7 +106,7 @@ export function updateComplaints(problem: UpdateCase, got: UpdateResult, slack =
 export function updateOptions(
   { scan, stateDType, pool, slots }: UpdateCase,
   device: string,
-  { hasTokenAxis = true, slotsAs = 'array', returnStates = true }: UpdateCall = {},
+  { hasTokenAxis = true, slotsAs = 'array', returnStates = true, batchInvariant }: UpdateCall = {},
 ): SelectiveStateUpdateOptions {
   const { batch, dim, dstate, groups, seqlen: tokens, dtype } = scan;
   const place = (host: Tensor, where: string): Tensor => {
@@ -133,6 +134,7 @@ export function updateOptions(
     ...(integers && { slots: slotsAs === 'array' ? integers : slotTensor(slotsAs === 'cpu' ? 'cpu' : device) }),
     deltaSoftplus: scan.deltaSoftplus,
     returnStates,
+    batchInvariant,
   };
 }
 
