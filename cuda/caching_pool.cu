@@ -1,11 +1,14 @@
 #include "caching_pool.cuh"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "status.cuh"
@@ -36,6 +39,17 @@ std::vector<CachingPool*>& pools() {
 }
 
 }  // namespace
+
+struct CachingPool::Totals {
+  std::atomic<uint64_t> used{0};
+  std::atomic<uint64_t> peak{0};
+};
+
+CachingPool::Totals& CachingPool::totals_of(int device) {
+  static std::map<int, Totals> all;
+  const std::lock_guard<std::mutex> lock(pools_mutex);
+  return all[device];
+}
 
 Status CachingPool::open(int device, cudaStream_t stream, std::unique_ptr<CachingPool>* pool) {
   std::unique_ptr<CachingPool> opened(new CachingPool(device, stream));
@@ -73,7 +87,23 @@ void CachingPool::empty_all(int device) {
   }
 }
 
-CachingPool::CachingPool(int device, cudaStream_t stream) : device_(device), stream_(stream) {}
+Status CachingPool::use_of(int device, MemoryUse* use) {
+  const Totals& totals = totals_of(device);
+  use->used = totals.used.load();
+  use->peak = totals.peak.load();
+  const std::lock_guard<std::mutex> lock(pools_mutex);
+  for (CachingPool* pool : pools()) {
+    if (pool->device_ != device) continue;
+    uint64_t cached = 0;
+    const Status status = pool->driver_cached(&cached);
+    if (!status.ok()) return status;
+    use->cached += cached;
+  }
+  return {};
+}
+
+CachingPool::CachingPool(int device, cudaStream_t stream)
+    : device_(device), stream_(stream), totals_(totals_of(device)) {}
 
 CachingPool::~CachingPool() {
   {
@@ -88,7 +118,11 @@ CachingPool::~CachingPool() {
 Status CachingPool::allocate(size_t bytes, void** memory) {
   const bool keeps = most_kept_ > 0;
   const int size_class = keeps ? size_class_of(bytes) : kNoClass;
-  if (keeps && take_kept(size_class, memory)) return {};
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!pending_.empty()) settle_pending(false);
+    if (keeps && (take_captured(size_class, memory) || take_kept(size_class, memory))) return {};
+  }
   Status status = enter_device(device_);
   if (!status.ok()) return status;
   // An empty allocation is a valid one, with an address of its own.
@@ -110,23 +144,71 @@ Status CachingPool::allocate(size_t bytes, void** memory) {
 
 void CachingPool::release(void* memory) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto found = blocks_.find(memory);
-  Block& block = found->second;
-  use_.used -= block.bytes;
-  if (block.size_class == kNoClass) {
-    blocks_.erase(found);
+  Block& block = blocks_.find(memory)->second;
+  if (captures_) {
+    captured_.push_back(&block);
+  } else {
+    keep(&block);
+  }
+}
+
+void CachingPool::release_after(void* memory, std::vector<cudaEvent_t> events) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  pending_.push_back({memory, std::move(events)});
+}
+
+void CachingPool::begin_capture() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  captures_ = true;
+}
+
+std::vector<void*> CachingPool::end_capture() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  captures_ = false;
+  std::vector<void*> memory;
+  for (const Block* block : captured_) memory.push_back(block->memory);
+  captured_.clear();
+  return memory;
+}
+
+// Those whose events have come are kept like any other.
+void CachingPool::settle_pending(bool wait) {
+  if (!enter_device(device_).ok()) return;
+  const auto has_passed = [wait](const Pending& pending) {
+    for (const cudaEvent_t event : pending.events) {
+      if (wait) cudaEventSynchronize(event);
+      if (cudaEventQuery(event) == cudaErrorNotReady) return false;
+    }
+    return true;
+  };
+  const auto first_passed = std::stable_partition(pending_.begin(), pending_.end(),
+                                                  [&](const Pending& pending) { return !has_passed(pending); });
+  for (auto passed = first_passed; passed != pending_.end(); ++passed) {
+    for (const cudaEvent_t event : passed->events) cudaEventDestroy(event);
+    keep(&blocks_.find(passed->memory)->second);
+  }
+  pending_.erase(first_passed, pending_.end());
+  cudaGetLastError();
+}
+
+void CachingPool::keep(Block* block) {
+  count_as_unused(block->bytes);
+  if (block->size_class == kNoClass) {
+    void* const memory = block->memory;
+    blocks_.erase(memory);
     give_back(memory);
     return;
   }
-  block.next = kept_[block.size_class];
-  kept_[block.size_class] = &block;
-  use_.cached += block.bytes;
+  block->next = kept_[block->size_class];
+  kept_[block->size_class] = block;
+  use_.cached += block->bytes;
   give_back_until(most_kept_);
 }
 
 void CachingPool::empty() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    settle_pending(true);
     give_back_until(0);
   }
   cudaStreamSynchronize(stream_);
@@ -138,8 +220,31 @@ MemoryUse CachingPool::use() const {
   return use_;
 }
 
+// With what the driver's pool has from the device and nobody has from it.
+Status CachingPool::driver_cached(uint64_t* bytes) const {
+  const MemoryUse now = use();
+  *bytes = now.cached;
+  if (driver_pool_ == nullptr) return {};
+  uint64_t reserved = 0;
+  const Status status =
+      check(device_, cudaMemPoolGetAttribute(driver_pool_, cudaMemPoolAttrReservedMemCurrent, &reserved),
+            "asking for the memory of a pool");
+  if (status.ok() && reserved > now.used) *bytes = reserved - now.used;
+  return status;
+}
+
+bool CachingPool::take_captured(int size_class, void** memory) {
+  const auto fits = [size_class](const Block* block) {
+    return block->size_class >= size_class && block->size_class <= size_class + kLargerClasses;
+  };
+  const auto found = std::find_if(captured_.begin(), captured_.end(), fits);
+  if (found == captured_.end()) return false;
+  *memory = (*found)->memory;
+  captured_.erase(found);
+  return true;
+}
+
 bool CachingPool::take_kept(int size_class, void** memory) {
-  const std::lock_guard<std::mutex> lock(mutex_);
   for (int larger = 0; larger <= kLargerClasses; ++larger) {
     Block*& first = kept_[size_class + larger];
     if (first == nullptr) continue;
@@ -168,6 +273,15 @@ Status CachingPool::hand_out(void* memory, size_t bytes, int size_class) {
 void CachingPool::count_as_used(size_t bytes) {
   use_.used += bytes;
   use_.peak = std::max(use_.peak, use_.used);
+  const uint64_t used = totals_.used.fetch_add(bytes) + bytes;
+  uint64_t peak = totals_.peak.load();
+  while (used > peak && !totals_.peak.compare_exchange_weak(peak, used)) {
+  }
+}
+
+void CachingPool::count_as_unused(size_t bytes) {
+  use_.used -= bytes;
+  totals_.used.fetch_sub(bytes);
 }
 
 Status CachingPool::out_of_memory(size_t bytes) const {

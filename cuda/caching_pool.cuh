@@ -1,6 +1,7 @@
 // A queue's device memory. A block that is released is kept for a later call of the same queue, which may have it at
 // once: the stream runs what it was used for before what it is used for next. So a call whose sizes have been seen
-// before asks CUDA for nothing.
+// before asks CUDA for nothing. A block that other streams have used is kept from the moment they have passed the point
+// of its release.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,18 +10,12 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "../native/ops.h"
 #include "size_classes.h"
 
 namespace selective_scan {
-
-// In bytes of whole blocks.
-struct MemoryUse {
-  size_t used = 0;    // handed out
-  size_t cached = 0;  // kept for later calls
-  size_t peak = 0;    // the most that was ever handed out
-};
 
 class CachingPool {
  public:
@@ -34,13 +29,21 @@ class CachingPool {
   // Both from any thread, and in the order in which their users enqueue work.
   Status allocate(size_t bytes, void** memory);
   void release(void* memory);
+  // The events, which become the pool's, are of streams that may still use the memory before them.
+  void release_after(void* memory, std::vector<cudaEvent_t> events);
 
-  // Gives what is kept back to the device; waits for the stream.
-  void empty();
+  // While a graph is captured, a block that is released serves the graph's later nodes and nothing else: its replays
+  // will use it again. Afterwards it is the graph's, to be released when the graph is.
+  void begin_capture();
+  std::vector<void*> end_capture();
 
-  MemoryUse use() const;
+  // Of all pools of the process, in bytes of whole blocks.
+  static Status use_of(int device, MemoryUse* use);
+  // Gives what is kept back to the device; waits for the streams.
+  static void empty_all(int device);
 
  private:
+  struct Totals;
   struct Block {
     void* memory;
     size_t bytes;
@@ -48,12 +51,27 @@ class CachingPool {
     Block* next;  // of the same class, where the block is kept
   };
 
+  // Waits for events that are still to come.
+  struct Pending {
+    void* memory;
+    std::vector<cudaEvent_t> events;
+  };
+
   CachingPool(int device, cudaStream_t stream);
-  static void empty_all(int device);
-  bool take_kept(int size_class, void** memory);
+  static Totals& totals_of(int device);
+  void empty();
+  MemoryUse use() const;
+  Status driver_cached(uint64_t* bytes) const;
   Status hand_out(void* memory, size_t bytes, int size_class);
   Status out_of_memory(size_t bytes) const;
+
+  // With the mutex held.
+  void settle_pending(bool wait);
+  void keep(Block* block);
+  bool take_captured(int size_class, void** memory);
+  bool take_kept(int size_class, void** memory);
   void count_as_used(size_t bytes);
+  void count_as_unused(size_t bytes);
   void give_back_until(size_t most);
   cudaError_t obtain(size_t bytes, void** memory) const;
   void give_back(void* memory) const;
@@ -63,9 +81,14 @@ class CachingPool {
   cudaMemPool_t driver_pool_ = nullptr;  // null where the device has no memory pools
   size_t most_kept_ = 0;                 // bytes
 
+  Totals& totals_;  // of the device
+
   mutable std::mutex mutex_;
   std::unordered_map<void*, Block> blocks_;  // handed out or kept
   Block* kept_[kSizeClasses] = {};           // by size class, the last released first
+  std::vector<Pending> pending_;
+  bool captures_ = false;
+  std::vector<Block*> captured_;  // released in the capture that is going on
   MemoryUse use_;
 };
 

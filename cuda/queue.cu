@@ -1,6 +1,8 @@
 #include "queue.cuh"
 
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "status.cuh"
 
@@ -8,10 +10,10 @@ namespace selective_scan {
 namespace {
 
 void destroy(CudaQueue* queue) {
-  if (queue->stream == nullptr) return;
-  cudaStreamSynchronize(queue->stream);
+  if (queue->own_stream == nullptr) return;
+  cudaStreamSynchronize(queue->own_stream);
   queue->memory = nullptr;
-  cudaStreamDestroy(queue->stream);
+  cudaStreamDestroy(queue->own_stream);
   cudaGetLastError();
 }
 
@@ -35,12 +37,13 @@ Status open_queue(int device, void** queue) {
   opened->device = device;
   status = find_shape(device, &opened->shape);
   if (!status.ok()) return status;
-  status = check(device, cudaStreamCreateWithFlags(&opened->stream, cudaStreamNonBlocking), "creating a stream");
-  if (status.ok()) status = CachingPool::open(device, opened->stream, &opened->memory);
+  status = check(device, cudaStreamCreateWithFlags(&opened->own_stream, cudaStreamNonBlocking), "creating a stream");
+  if (status.ok()) status = CachingPool::open(device, opened->own_stream, &opened->memory);
   if (!status.ok()) {
     destroy(opened.get());
     return status;
   }
+  opened->stream = opened->own_stream;
   *queue = opened.release();
   return {};
 }
@@ -64,20 +67,20 @@ Status upload(void* queue, void* target, const void* source, size_t bytes) {
   const auto& q = *static_cast<CudaQueue*>(queue);
   Status status = enter_device(q.device);
   if (!status.ok() || bytes == 0) return status;
-  status = check(q.device, cudaMemcpyAsync(target, source, bytes, cudaMemcpyHostToDevice, q.stream),
+  status = check(q.device, cudaMemcpyAsync(target, source, bytes, cudaMemcpyHostToDevice, q.own_stream),
                  "copying to the device");
   if (!status.ok()) return status;
-  return check(q.device, cudaStreamSynchronize(q.stream), "copying to the device");
+  return check(q.device, cudaStreamSynchronize(q.own_stream), "copying to the device");
 }
 
 Status download(void* queue, void* target, const void* source, size_t bytes) {
   const auto& q = *static_cast<CudaQueue*>(queue);
   Status status = enter_device(q.device);
   if (!status.ok() || bytes == 0) return status;
-  status = check(q.device, cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToHost, q.stream),
+  status = check(q.device, cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToHost, q.own_stream),
                  "copying from the device");
   if (!status.ok()) return status;
-  return check(q.device, cudaStreamSynchronize(q.stream), "running the work before a copy from the device");
+  return check(q.device, cudaStreamSynchronize(q.own_stream), "running the work before a copy from the device");
 }
 
 Status copy(void* queue, void* target, const void* source, size_t bytes) {
@@ -97,7 +100,7 @@ Status mark(void* queue, void** mark) {
   status = check(q.device, cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync),
                  "creating an event");
   if (!status.ok()) return status;
-  status = check(q.device, cudaEventRecord(event, q.stream), "recording an event");
+  status = check(q.device, cudaEventRecord(event, q.own_stream), "recording an event");
   if (!status.ok()) {
     cudaEventDestroy(event);
     return status;
@@ -112,6 +115,35 @@ Status wait(void* queue, void* mark) {
   Status status = enter_device(q.device);
   if (status.ok()) status = check(q.device, cudaEventSynchronize(event), "running enqueued work");
   cudaEventDestroy(event);
+  return status;
+}
+
+Status follow(void* queue, void* mark) {
+  const auto& q = *static_cast<CudaQueue*>(queue);
+  Status status = enter_device(q.device);
+  if (!status.ok()) return status;
+  return check(q.device, cudaStreamWaitEvent(q.own_stream, static_cast<cudaEvent_t>(mark), 0), "waiting for an event");
+}
+
+void unmark(void*, void* mark) {
+  cudaEventDestroy(static_cast<cudaEvent_t>(mark));
+  cudaGetLastError();
+}
+
+void release_after(void* queue, void* memory, void* const* marks, size_t count) {
+  std::vector<cudaEvent_t> events;
+  for (size_t i = 0; i < count; ++i) events.push_back(static_cast<cudaEvent_t>(marks[i]));
+  static_cast<CudaQueue*>(queue)->memory->release_after(memory, std::move(events));
+}
+
+Status memory_use(int device, MemoryUse* use) {
+  const Status status = enter_device(device);
+  return status.ok() ? CachingPool::use_of(device, use) : status;
+}
+
+Status empty_cache(int device) {
+  const Status status = enter_device(device);
+  if (status.ok()) CachingPool::empty_all(device);
   return status;
 }
 

@@ -14,7 +14,8 @@ namespace selective_scan {
 struct CudaQueue {
   int device = 0;
   DeviceShape shape;
-  cudaStream_t stream = nullptr;
+  cudaStream_t stream = nullptr;      // where ops go: the queue's own, or one that a graph is captured from
+  cudaStream_t own_stream = nullptr;  // where everything else goes
   std::unique_ptr<CachingPool> memory;
 };
 
@@ -26,6 +27,11 @@ Status upload(void* queue, void* target, const void* source, size_t bytes);
 Status download(void* queue, void* target, const void* source, size_t bytes);
 Status copy(void* queue, void* target, const void* source, size_t bytes);
 Status mark(void* queue, void** mark);
+Status follow(void* queue, void* mark);
+void unmark(void* queue, void* mark);
+void release_after(void* queue, void* memory, void* const* marks, size_t count);
+Status memory_use(int device, MemoryUse* use);
+Status empty_cache(int device);
 Status wait(void* queue, void* mark);
 
 }  // namespace selective_scan

@@ -43,6 +43,13 @@ struct DeviceInfo {
   std::string driver;  // GPU: the CUDA version the driver supports, "13.0"
 };
 
+// What the process holds of a device's memory through this package, by all its queues, in bytes.
+struct MemoryUse {
+  uint64_t used = 0;    // handed out
+  uint64_t cached = 0;  // kept for later calls
+  uint64_t peak = 0;    // the most that was ever handed out
+};
+
 // Ceilings measured by micro-kernels, in units a second; 0 where not measured.
 struct Roofs {
   double bytes_per_second = 0;         // device-to-device copy, read + written
@@ -163,6 +170,25 @@ struct Backend {
   // A mark is a point in the queue; wait returns when everything before it is done, and frees the mark.
   Status (*mark)(void* queue, void** mark);
   Status (*wait)(void* queue, void* mark);
+
+  // Of several queues of a device. Null on a CPU, whose ops have run when the call returns.
+  // What is enqueued from now on runs after another queue's mark; unmark frees one that nobody waits for.
+  Status (*follow)(void* queue, void* mark);
+  void (*unmark)(void* queue, void* mark);
+  // As release, of memory that other queues have used, up to these marks of theirs. Frees the marks.
+  void (*release_after)(void* queue, void* memory, void* const* marks, size_t count);
+
+  // Between begin_capture and end_capture ops and copies within the device are recorded instead of enqueued, and memory
+  // that is released belongs to the graph. A replay enqueues them all, with the addresses that they were recorded with.
+  // Null on a CPU.
+  Status (*begin_capture)(void* queue);
+  Status (*end_capture)(void* queue, void** graph);
+  Status (*replay)(void* queue, void* graph);
+  void (*drop_graph)(void* queue, void* graph);
+
+  // Of a device on which there is at least one queue. Null where memory is not kept.
+  Status (*memory_use)(int device, MemoryUse* use);
+  Status (*empty_cache)(int device);
 
   Status (*measure_roofs)(void* queue, Roofs* roofs);
 

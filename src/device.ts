@@ -1,3 +1,4 @@
+import { refuseInCapture } from './capturing.js';
 import { SelectiveScanError } from './errors.js';
 import { awaitNative, callNative, type NativeDevices } from './native.js';
 
@@ -15,13 +16,15 @@ export interface Roofs {
   readonly exponentialsPerSecond: number;
 }
 
-/** A device by its name ('cpu', 'cuda:0') and by the native side's number. */
+/** A device by its name ('cpu', 'cuda:0') and by the native side's number, and one of its queues. */
 export interface Device {
   readonly name: string;
   readonly index: number;
+  /** By the native side's number; the index, if it is the device's own. */
+  readonly queue: number;
 }
 
-const cpu: Device = { name: 'cpu', index: -1 };
+const cpu: Device = { name: 'cpu', index: -1, queue: -1 };
 
 let found: NativeDevices | undefined;
 
@@ -63,7 +66,7 @@ function preset(name: unknown): [name: unknown, source: string] {
 export function namedDevice(given: unknown): Device {
   const [name, source] = preset(given);
   if (name === 'cpu') return cpu;
-  if (name === 'auto') return find().gpus.length > 0 ? { name: 'cuda:0', index: 0 } : cpu;
+  if (name === 'auto') return find().gpus.length > 0 ? { name: 'cuda:0', index: 0, queue: 0 } : cpu;
   const match = typeof name === 'string' ? /^cuda(?::(0|[1-9]\d{0,4}))?$/.exec(name) : null;
   if (match === null) {
     throw new SelectiveScanError(
@@ -72,7 +75,7 @@ export function namedDevice(given: unknown): Device {
     );
   }
   const index = Number(match[1] ?? 0);
-  return { name: `cuda:${index}`, index };
+  return { name: `cuda:${index}`, index, queue: index };
 }
 
 const open = new Set<number>([cpu.index]);
@@ -101,17 +104,23 @@ function quote(value: unknown): string {
   return typeof value === 'string' ? `'${value}'` : typeof value;
 }
 
-/** Settles when all work given to a device so far is done. The promise form never blocks the event loop. */
+/** Settles when all work given to a device's own queue so far is done. The promise form never blocks the event loop. */
 export async function synchronize(device?: string): Promise<void> {
   const ready = readyDevice(device);
   const { index } = ready instanceof Promise ? await ready : ready;
   await awaitNative((native) => native.finish(index));
 }
 
-/** Returns when all work given to a device so far is done. */
+/** Returns when all work given to a device's own queue so far is done. */
 export function synchronizeSync(device?: string): void {
   const { index } = resolveDevice(device);
-  callNative((native) => native.finishSync(index));
+  finishSync(index);
+}
+
+/** Returns when all work given to a queue so far is done. */
+export function finishSync(queue: number): void {
+  refuseInCapture('a wait for the device');
+  callNative((native) => native.finishSync(queue));
 }
 
 /** Measures a GPU's ceilings with micro-kernels, in well under a second. ERR_UNSUPPORTED on the CPU. */

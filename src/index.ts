@@ -7,8 +7,10 @@ export {
   synchronize,
   synchronizeSync,
 } from './device.js';
+export { type DeviceHandle, device, type MemoryUse } from './device-handle.js';
 export type { DType } from './dtype.js';
 export { type ErrorCode, SelectiveScanError } from './errors.js';
+export type { Graph } from './graph.js';
 export type { FloatArray, HostArray } from './host-array.js';
 export { type ScanKernelOptions, scanKernel } from './ops/scan-kernel.js';
 export {
@@ -25,4 +27,6 @@ export {
   selectiveStateUpdate,
   selectiveStateUpdateSync,
 } from './ops/selective-state-update.js';
-export { Tensor } from './tensor.js';
+export type { Queue, QueueEvent } from './queue.js';
+export { Stream } from './stream.js';
+export { Tensor, type TransferOptions } from './tensor.js';

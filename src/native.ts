@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { refuseInCapture } from './capturing.js';
 import { type ErrorCode, SelectiveScanError } from './errors.js';
 import type { RawView } from './host-array.js';
 
@@ -7,6 +8,12 @@ export type NativeMemory = number & { readonly __brand: 'NativeMemory' };
 
 /** A flag that stops a submitted call early. */
 export type CancelFlag = { readonly __brand: 'CancelFlag' };
+
+/** A point in a queue. */
+export type NativeEvent = { readonly __brand: 'NativeEvent' };
+
+/** Calls that were recorded. */
+export type NativeGraph = { readonly __brand: 'NativeGraph' };
 
 /** An array of an op's call: native memory, or a typed array that nobody else writes during the call. */
 export type NativeArray = NativeMemory | RawView | undefined;
@@ -23,29 +30,44 @@ export interface NativeDevices {
   readonly noGpu: string;
 }
 
-/** What native/binding exports. Devices are numbers here: -1 is the CPU, N is cuda:N. */
+/**
+ * What native/binding exports. Devices are numbers here: -1 is the CPU, N is cuda:N. So are queues: a device's own has the
+ * device's number.
+ */
 export interface Native {
   devices(): NativeDevices;
   find(): Promise<void>;
   open(device: number): Promise<void>;
-  finish(device: number): Promise<void>;
-  finishSync(device: number): void;
+  finish(queue: number): Promise<void>;
+  finishSync(queue: number): void;
+  memoryUse(device: number, into: Float64Array): void;
+  emptyCache(device: number): Promise<void>;
   measureRoofs(device: number, into: Float64Array): Promise<void>;
 
-  allocate(device: number, bytes: number): NativeMemory;
+  allocate(queue: number, bytes: number): NativeMemory;
   release(memory: NativeMemory): void;
   write(memory: NativeMemory, offset: number, source: RawView): void;
-  read(memory: NativeMemory, into: RawView): Promise<void>;
-  readSync(memory: NativeMemory, into: RawView): void;
-  copy(source: NativeMemory, target: NativeMemory): Promise<void>;
-  copySync(source: NativeMemory, target: NativeMemory): void;
+  read(memory: NativeMemory, into: RawView, queue: number | undefined): Promise<void>;
+  readSync(memory: NativeMemory, into: RawView, queue: number | undefined): void;
+  copy(source: NativeMemory, target: NativeMemory, queue: number | undefined): Promise<void>;
+  copySync(source: NativeMemory, target: NativeMemory, queue: number | undefined): void;
   view(memory: NativeMemory): ArrayBuffer;
+
+  openStream(device: number): number;
+  closeStream(stream: number): void;
+  recordEvent(queue: number): NativeEvent;
+  waitForEvent(queue: number, event: NativeEvent): void;
+  beginCapture(queue: number): void;
+  endCapture(): NativeGraph;
+  dropCapture(): void;
+  replay(graph: NativeGraph): void;
+  releaseGraph(graph: NativeGraph): void;
 
   makeCancelFlag(): CancelFlag;
   raiseCancelFlag(flag: CancelFlag): void;
 
   selectiveScan(
-    device: number,
+    queue: number,
     isPromise: boolean,
     sizes: Float64Array,
     cuSeqlens: RawView | undefined,
@@ -53,7 +75,7 @@ export interface Native {
     ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
   selectiveStateUpdate(
-    device: number,
+    queue: number,
     isPromise: boolean,
     sizes: Float64Array,
     slots: RawView | undefined,
@@ -116,6 +138,7 @@ export function callNative<T>(call: (module: Native) => T): T {
 
 /** The same for calls that return a promise. */
 export async function awaitNative<T>(call: (module: Native) => Promise<T>): Promise<T> {
+  refuseInCapture('a promise form');
   const module = native();
   try {
     return await call(module);

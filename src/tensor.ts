@@ -1,10 +1,12 @@
-import { type Axis, checkSize, describe, guarded, lengthError, sizeOf } from './check.js';
+import { refuseElsewhere, refuseInCapture } from './capturing.js';
+import { type Axis, checkSize, describe, guarded, lengthError, readOptions, shapeError, sizeOf } from './check.js';
 import { type Device, readyDevice, resolveDevice } from './device.js';
 import { bytesOf, type DType, fromBFloat16, fromFloat16, isDType, toBFloat16, toFloat16 } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
-import { type HostArray, type HostView, newRawArray, rawView, viewHostArray } from './host-array.js';
+import { type HostArray, type HostView, newRawArray, type RawView, rawView, viewHostArray } from './host-array.js';
 import { awaitNative, callNative, type NativeMemory } from './native.js';
-import { nextTurn } from './staging.js';
+import { nextTurn, releaseAll, stage } from './staging.js';
+import { checkStreamDevice, readStream, type Stream } from './stream.js';
 
 /** Tensors are made by Tensor.from and by ops; only this module can call the constructor. */
 const key = Symbol('Tensor');
@@ -19,6 +21,14 @@ const dtypesOf: Readonly<Record<HostView['kind'], readonly DType[]>> = {
   Uint16Array: ['float16', 'bfloat16'],
   Int32Array: ['int32'],
 };
+
+/** How values come into a tensor or out of it. */
+export interface TransferOptions {
+  /** The queue of it. Default: that of the call which made the tensor; from one GPU to another, the first one's. */
+  stream?: Stream | undefined;
+}
+
+const knownOptions: ReadonlySet<string> = new Set<keyof TransferOptions>(['stream']);
 
 /** Whether a value is a Tensor of this module. */
 export let isTensor: (value: unknown) => value is Tensor;
@@ -60,20 +70,10 @@ export class Tensor {
   static from(data: HostArray, dims: readonly number[], dtype?: DType): Tensor {
     // Before the array is looked at: reading dims may run code of the caller's, which may take the array's memory.
     const shape = checkDims(dims);
-    const view = viewHostArray(data);
-    if (view === undefined) {
-      throw new SelectiveScanError(
-        'ERR_DTYPE',
-        `Expected data to be a Float32Array, Float16Array, Uint16Array or Int32Array but received ${describe(data)}.`,
-      );
-    }
+    const view = readData(data);
     const type = checkDType(view.kind, dtype);
-    const axes: Axis[] = shape.map((size, i) => [`dims[${i}]`, size]);
-    if (type === 'complex64') axes.push(['2', 2]);
-    if (sizeOf(axes) !== view.length) throw lengthError('data', axes, view.length);
-
+    const raw = rawData(view, shape, type);
     const tensor = allocateTensor(resolveDevice('cpu'), shape, type);
-    const raw = view.kind === 'Float32Array' && bytesOf[type] === 2 ? rounded(view, type) : view.raw;
     callNative((native) => native.write(memoryOf(tensor), 0, raw));
     return tensor;
   }
@@ -119,17 +119,20 @@ export class Tensor {
   }
 
   /** A copy on the given device, also where the tensor is there already. */
-  async to(device: string): Promise<Tensor> {
+  async to(device: string, options?: TransferOptions): Promise<Tensor> {
     const source = memoryOf(this);
-    const target = readyDevice(checkName(device));
+    const stream = readTransfer(options);
+    refuseInCapture('a promise form');
+    // A stream is of a device that has been set up.
+    const target = stream ? resolveDevice(checkName(device)) : readyDevice(checkName(device));
     if (target instanceof Promise) {
       // What is copied are the values of now, whatever becomes of this tensor until the device is ready.
       const [held] = await Promise.all([this.to(this.device), target]);
       return held.to(device).finally(() => held.dispose());
     }
-    const copy = allocateTensor(target, this.#dims, this.#dtype);
+    const copy = this.#allocateCopy(target, stream);
     try {
-      await awaitNative((native) => native.copy(source, memoryOf(copy)));
+      await awaitNative((native) => native.copy(source, memoryOf(copy), stream?.queue));
       return copy;
     } catch (error) {
       copy.dispose();
@@ -138,11 +141,15 @@ export class Tensor {
   }
 
   /** The same, and returns when it is done; between tensors of one GPU it only enqueues the copy. */
-  toSync(device: string): Tensor {
+  toSync(device: string, options?: TransferOptions): Tensor {
     const source = memoryOf(this);
-    const copy = allocateTensor(resolveDevice(checkName(device)), this.#dims, this.#dtype);
+    const stream = readTransfer(options);
+    const target = resolveDevice(checkName(device));
+    if (target.index !== this.#device.index) refuseInCapture('a copy from another device');
+    refuseElsewhere((stream ?? this.#device).queue);
+    const copy = this.#allocateCopy(target, stream);
     try {
-      callNative((native) => native.copySync(source, memoryOf(copy)));
+      callNative((native) => native.copySync(source, memoryOf(copy), stream?.queue));
       return copy;
     } catch (error) {
       copy.dispose();
@@ -150,14 +157,106 @@ export class Tensor {
     }
   }
 
+  /** In the queue that a copy to the target runs in, or in the target's own where that is another device's. */
+  #allocateCopy(target: Device, stream: Device | undefined): Tensor {
+    if (stream) checkStreamDevice(stream, this.#device.index >= 0 ? this.#device : target);
+    const queue = [stream, this.#device, target].find((place) => place?.index === target.index) as Device;
+    return allocateTensor(queue, this.#dims, this.#dtype);
+  }
+
+  /**
+   * Replaces the values by those of a typed array, which is read as in Tensor.from, or of another tensor of the same dims
+   * and dtype on any device. Calls made before still see the old values. On a GPU the new ones are sure to be there when
+   * the promise settles; until then calls on the tensor may see either. Throws ERR_SHAPE or ERR_DTYPE where the source
+   * does not fit.
+   *
+   * Typed arrays are copied at the call; above 4 MB in slices over turns of the event loop, and then they must not change
+   * until the promise settles.
+   */
+  async copyFrom(source: HostArray | Tensor, options?: TransferOptions): Promise<void> {
+    const target = memoryOf(this);
+    const queue = this.#copyingQueue(source, options);
+    if (isTensor(source)) {
+      const memory = this.#sourceMemory(source);
+      await awaitNative((native) => native.copy(memory, target, queue));
+      return;
+    }
+    refuseInCapture('a promise form');
+    const view = readData(source);
+    const raw = rawData(view, this.#dims, checkDType(view.kind, this.#dtype));
+    const staged = await stage(
+      new Map([['source', { ...view, raw }]]),
+      (name) => name,
+      () => undefined,
+    );
+    try {
+      const memory = staged.get('source') as NativeMemory;
+      await awaitNative((native) => native.copy(memory, memoryOf(this), queue));
+    } finally {
+      releaseAll(staged.values());
+    }
+  }
+
+  /**
+   * The same, and returns when it is done, so that calls made after see the new values; between tensors of one GPU it only
+   * enqueues the copy.
+   */
+  copyFromSync(source: HostArray | Tensor, options?: TransferOptions): void {
+    const target = memoryOf(this);
+    const queue = this.#copyingQueue(source, options);
+    if (isTensor(source)) {
+      const memory = this.#sourceMemory(source);
+      if (source.#device.index !== this.#device.index) refuseInCapture('a copy from another device');
+      refuseElsewhere(queue ?? this.#device.queue);
+      callNative((native) => native.copySync(memory, target, queue));
+      return;
+    }
+    refuseInCapture('a typed array');
+    const view = readData(source);
+    const raw = rawData(view, this.#dims, checkDType(view.kind, this.#dtype));
+    const staged = callNative((native) => native.allocate(-1, raw.byteLength));
+    try {
+      callNative((native) => {
+        native.write(staged, 0, raw);
+        native.copySync(staged, target, queue);
+      });
+    } finally {
+      releaseAll([staged]);
+    }
+  }
+
+  /** The number of the queue that the options name. */
+  #copyingQueue(source: unknown, options: TransferOptions | undefined): number | undefined {
+    const stream = readTransfer(options);
+    if (stream === undefined) return undefined;
+    const from = isTensor(source) && source.#device.index >= 0 ? source.#device : this.#device;
+    checkStreamDevice(stream, from);
+    return stream.queue;
+  }
+
+  #sourceMemory(source: Tensor): NativeMemory {
+    const memory = memoryOf(source, 'source');
+    if (source.dtype !== this.#dtype) {
+      throw new SelectiveScanError(
+        'ERR_DTYPE',
+        `Expected source to have dtype ${this.#dtype} but received ${source.dtype}.`,
+      );
+    }
+    const isSame = source.dims.length === this.#dims.length && source.dims.every((size, i) => size === this.#dims[i]);
+    if (isSame) return memory;
+    const axes = this.#dims.map((size, i): Axis => [`dims[${i}]`, size]);
+    throw shapeError('source', axes, source.dims);
+  }
+
   /**
    * The values, after all work that the tensor waits for: 16-bit floats widened to Float32Array (exactly), complex64 as
    * interleaved pairs.
    */
-  async toArray(): Promise<Float32Array | Int32Array> {
+  async toArray(options?: TransferOptions): Promise<Float32Array | Int32Array> {
     const memory = memoryOf(this);
+    const queue = this.#readingQueue(options);
     const raw = newRawArray(this.#dtype, this.size);
-    await awaitNative((native) => native.read(memory, rawView(raw)));
+    await awaitNative((native) => native.read(memory, rawView(raw), queue));
     if (!(raw instanceof Uint16Array)) return raw;
     const values = new Float32Array(raw.length);
     const perTurn = 256 * 1024;
@@ -169,14 +268,22 @@ export class Tensor {
   }
 
   /** The same, blocking until the values are there. */
-  toArraySync(): Float32Array | Int32Array {
+  toArraySync(options?: TransferOptions): Float32Array | Int32Array {
     const memory = memoryOf(this);
+    const queue = this.#readingQueue(options);
+    refuseInCapture('toArraySync()');
     const raw = newRawArray(this.#dtype, this.size);
-    callNative((native) => native.readSync(memory, rawView(raw)));
+    callNative((native) => native.readSync(memory, rawView(raw), queue));
     if (!(raw instanceof Uint16Array)) return raw;
     const values = new Float32Array(raw.length);
     widen(raw, values, this.#dtype, 0, raw.length);
     return values;
+  }
+
+  #readingQueue(options: TransferOptions | undefined): number | undefined {
+    const stream = readTransfer(options);
+    if (stream) checkStreamDevice(stream, this.#device);
+    return stream?.queue;
   }
 
   /** Frees the memory. Later uses throw ERR_DISPOSED; disposing again does nothing. */
@@ -207,8 +314,30 @@ export class Tensor {
 /** A tensor of undefined contents, for an op to write. */
 export function allocateTensor(device: Device, dims: readonly number[], dtype: DType): Tensor {
   const size = dims.reduce((product, axis) => product * axis, 1);
-  const memory = callNative((native) => native.allocate(device.index, size * bytesOf[dtype]));
+  const memory = callNative((native) => native.allocate(device.queue, size * bytesOf[dtype]));
   return new Tensor(key, memory, dims, dtype, device);
+}
+
+function readTransfer(options: TransferOptions | undefined): Device | undefined {
+  if (options === undefined) return undefined;
+  return readStream(readOptions<TransferOptions>(options, knownOptions, 'options').stream);
+}
+
+function readData(data: unknown): HostView {
+  const view = viewHostArray(data);
+  if (view !== undefined) return view;
+  throw new SelectiveScanError(
+    'ERR_DTYPE',
+    `Expected data to be a Float32Array, Float16Array, Uint16Array or Int32Array but received ${describe(data)}.`,
+  );
+}
+
+/** The bytes of a tensor of that shape and dtype. */
+function rawData(view: HostView, shape: readonly number[], dtype: DType): RawView {
+  const axes: Axis[] = shape.map((size, i) => [`dims[${i}]`, size]);
+  if (dtype === 'complex64') axes.push(['2', 2]);
+  if (sizeOf(axes) !== view.length) throw lengthError('data', axes, view.length);
+  return view.kind === 'Float32Array' && bytesOf[dtype] === 2 ? rounded(view, dtype) : view.raw;
 }
 
 function checkDType(kind: HostView['kind'], dtype: unknown): DType {

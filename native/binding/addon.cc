@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "selective_scan.h"
 #include "selective_state_update.h"
+#include "streams.h"
 
 namespace selective_scan {
 
@@ -17,6 +18,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   define_memory(env, exports);
   define_devices(env, exports);
+  define_streams(env, exports);
   exports.Set("makeCancelFlag", Napi::Function::New(env, guarded<make_cancel_flag>));
   exports.Set("raiseCancelFlag", Napi::Function::New(env, guarded<raise_cancel_flag>));
 

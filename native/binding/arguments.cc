@@ -52,6 +52,13 @@ int device_of(const Napi::Value& value) {
   return device;
 }
 
+const std::shared_ptr<Queue>& queue_of(const Napi::Value& value) {
+  double number = kCpuDevice - 1;
+  napi_get_value_double(value.Env(), value, &number);  // leaves it as it is where the value is no number
+  Environment& environment = Environment::of(value.Env());
+  return environment.queue(number == kCpuDevice ? kCpuDevice : to_size(value.Env(), number));
+}
+
 size_t product(Napi::Env env, std::initializer_list<int64_t> factors) {
   // Half of the address space, so that callers may still add. In doubles, since a division for each factor would take
   // longer; their rounding cannot hide an overflow by half.
@@ -133,11 +140,23 @@ std::vector<Operand> operands_of(const Napi::CallbackInfo& info, size_t first_ar
 
 Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t first_array, Cancelled cancelled) {
   const Napi::Env env = info.Env();
-  const int device = device_of(info[0]);
   const bool is_promise = info[1].As<Napi::Boolean>().Value();
   Environment& environment = Environment::of(env);
-  const std::shared_ptr<Queue>& queue = environment.queue(device);
-  const bool enqueue_now = device != kCpuDevice && call.is_resident(*queue);
+  const std::shared_ptr<Queue>& queue = queue_of(info[0]);
+  for (const Operand& operand : call.operands) {
+    if (operand.storage != nullptr) operand.storage->note_use(queue);
+  }
+  const std::shared_ptr<Graph>& recording = environment.recording;
+  if (recording && &recording->queue() == queue.get() && !is_promise) {
+    call.hold();
+    std::vector<std::shared_ptr<Storage>> arrays = call.held;
+    const auto run = [queue = queue.get(), call = std::move(call)](const Call& context) {
+      return call.run(*queue, context);
+    };
+    check(env, recording->record(run, std::move(arrays)));
+    return env.Undefined();
+  }
+  const bool enqueue_now = queue->device() != kCpuDevice && call.is_resident(*queue);
   if (!is_promise || enqueue_now) {
     check(env, queue->run([&](const Call& context) { return call.run(*queue, context); }));
     if (!is_promise) return env.Undefined();

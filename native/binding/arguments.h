@@ -25,6 +25,9 @@ int64_t size_of(const Napi::Value& value);
 int64_t to_size(Napi::Env env, double number);
 int device_of(const Napi::Value& value);
 
+// The queue of a device, or the stream, that a call names by its number.
+const std::shared_ptr<Queue>& queue_of(const Napi::Value& value);
+
 // a * b * ... ; throws ERR_SHAPE where that overflows what memory can hold.
 size_t product(Napi::Env env, std::initializer_list<int64_t> factors);
 
@@ -62,8 +65,8 @@ std::array<int64_t, kCount> sizes_of(const Napi::Value& value) {
   return sizes;
 }
 
-// Runs an op's call now, or in the device's queue behind a promise. The arguments begin with the device and whether a
-// promise is wanted; those from `first_array` on are the op's arrays, of which a promise keeps JavaScript's own alive.
+// Runs an op's call now, or in its queue behind a promise. The arguments begin with the queue and whether a promise is
+// wanted; those from `first_array` on are the op's arrays, of which a promise keeps JavaScript's own alive.
 Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t first_array, Cancelled cancelled);
 
 // A flag that JavaScript raises to abort a call.

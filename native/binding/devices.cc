@@ -73,19 +73,19 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   });
 }
 
-// finish(device): Promise<void>, settled when all work given to the device so far is done
+// finish(queue): Promise<void>, settled when all work given to the queue so far is done
 Napi::Value finish(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
-  const std::shared_ptr<Queue>& queue = environment.queue(device_of(info[0]));
+  const std::shared_ptr<Queue>& queue = queue_of(info[0]);
   Done settle;
   const Napi::Promise promise = environment.promise({}, &settle);
   queue->finish(std::move(settle));
   return promise;
 }
 
-// finishSync(device): void
+// finishSync(queue): void
 Napi::Value finish_sync(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<Queue>& queue = Environment::of(info.Env()).queue(device_of(info[0]));
+  const std::shared_ptr<Queue>& queue = queue_of(info[0]);
   const auto wait = [&queue](const Call& call) {
     void* mark = nullptr;
     Status status = queue->backend().mark(call.queue, &mark);
@@ -99,7 +99,7 @@ Napi::Value finish_sync(const Napi::CallbackInfo& info) {
 Napi::Value measure_roofs(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Environment& environment = Environment::of(env);
-  const std::shared_ptr<Queue>& queue = environment.queue(device_of(info[0]));
+  const std::shared_ptr<Queue>& queue = queue_of(info[0]);
   if (queue->backend().measure_roofs == nullptr) {
     throw to_error(env, {Code::kUnsupported, "Expected a GPU: this device's ceilings cannot be measured."});
   }
@@ -120,6 +120,36 @@ Napi::Value measure_roofs(const Napi::CallbackInfo& info) {
   return promise;
 }
 
+// memoryUse(device, into: Float64Array [used, cached, peak], in bytes): void
+Napi::Value memory_use(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Queue>& queue = queue_of(info[0]);
+  Napi::Float64Array into = info[1].As<Napi::Float64Array>();
+  if (into.ElementLength() != 3) throw to_error(info.Env(), {Code::kShape, "Expected room for three numbers."});
+  if (queue->backend().memory_use == nullptr) {
+    throw to_error(info.Env(), {Code::kUnsupported, "Expected a GPU: this device's memory is not kept."});
+  }
+  MemoryUse use;
+  check(info.Env(), queue->backend().memory_use(queue->device(), &use));
+  into[0] = static_cast<double>(use.used);
+  into[1] = static_cast<double>(use.cached);
+  into[2] = static_cast<double>(use.peak);
+  return info.Env().Undefined();
+}
+
+// emptyCache(device): Promise<void>
+Napi::Value empty_cache(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Queue>& queue = queue_of(info[0]);
+  Done settle;
+  const Napi::Promise promise = Environment::of(info.Env()).promise({}, &settle);
+  queue->submit(
+      [queue = queue.get()](const Call&) {
+        const Backend& backend = queue->backend();
+        return backend.empty_cache == nullptr ? Status{} : backend.empty_cache(queue->device());
+      },
+      std::move(settle));
+  return promise;
+}
+
 }  // namespace
 
 void define_devices(Napi::Env env, Napi::Object exports) {
@@ -128,6 +158,8 @@ void define_devices(Napi::Env env, Napi::Object exports) {
   exports.Set("open", Napi::Function::New(env, guarded<open>));
   exports.Set("finish", Napi::Function::New(env, guarded<finish>));
   exports.Set("finishSync", Napi::Function::New(env, guarded<finish_sync>));
+  exports.Set("memoryUse", Napi::Function::New(env, guarded<memory_use>));
+  exports.Set("emptyCache", Napi::Function::New(env, guarded<empty_cache>));
   exports.Set("measureRoofs", Napi::Function::New(env, guarded<measure_roofs>));
 }
 

@@ -6,13 +6,17 @@
 
 namespace selective_scan {
 
+namespace {
+constexpr int64_t kLastDevice = 1 << 16;  // above which numbers are of streams
+}
+
 struct Environment::Pending {
   Napi::Promise::Deferred deferred;
   std::vector<Napi::ObjectReference> keep;
   Status status;
 };
 
-Environment::Environment(Napi::Env env) : env_(env) {
+Environment::Environment(Napi::Env env) : env_(env), last_stream_(kLastDevice) {
   const napi_status status =
       napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "selective-scan"), 0, 1, nullptr,
                                       nullptr, this, &Environment::settle_in_javascript, &settle_);
@@ -24,10 +28,34 @@ Environment::Environment(Napi::Env env) : env_(env) {
 
 Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-const std::shared_ptr<Queue>& Environment::queue(int device) {
-  std::shared_ptr<Queue>& queue = queues_[device];
-  if (!queue) check(env_, Queue::open(device, &queue));
-  return queue;
+const std::shared_ptr<Queue>& Environment::queue(int64_t number) {
+  const auto found = queues_.find(number);
+  if (found != queues_.end()) return found->second;
+  if (number > kLastDevice) throw to_error(env_, {Code::kDevice, "Expected a stream that has not been closed."});
+  std::shared_ptr<Queue> queue;
+  check(env_, Queue::open(static_cast<int>(number), &queue));
+  return queues_[number] = std::move(queue);
+}
+
+int64_t Environment::open_stream(int device) {
+  std::vector<std::shared_ptr<Queue>>& closed = closed_streams_[device];
+  std::shared_ptr<Queue> stream;
+  if (closed.empty()) {
+    check(env_, Queue::open(device, &stream));
+  } else {
+    stream = std::move(closed.back());
+    closed.pop_back();
+  }
+  queues_[++last_stream_] = std::move(stream);
+  return last_stream_;
+}
+
+void Environment::close_stream(int64_t number) {
+  const auto found = queues_.find(number);
+  if (number <= kLastDevice || found == queues_.end()) return;
+  const int device = found->second->device();
+  closed_streams_[device].push_back(std::move(found->second));
+  queues_.erase(found);
 }
 
 Napi::Promise Environment::run_ahead(std::function<Status()> work) {
@@ -69,8 +97,10 @@ void Environment::settle_in_javascript(napi_env env, napi_value, void* context, 
 void Environment::shut_down(void* data) {
   auto* environment = static_cast<Environment*>(data);
   for (std::thread& thread : environment->ahead_) thread.join();
-  for (auto& [device, queue] : environment->queues_) {
-    if (queue) queue->shut_down();
+  environment->recording = nullptr;
+  for (auto& [number, queue] : environment->queues_) queue->shut_down();
+  for (auto& [device, streams] : environment->closed_streams_) {
+    for (auto& stream : streams) stream->shut_down();
   }
 }
 

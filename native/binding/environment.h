@@ -3,12 +3,14 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "../runtime/graph.h"
 #include "../runtime/queue.h"
 #include "memory.h"
 
@@ -19,8 +21,14 @@ class Environment {
   explicit Environment(Napi::Env env);
   static Environment& of(Napi::Env env);
 
-  // The device's queue, opened on first use; throws if there is no such device.
-  const std::shared_ptr<Queue>& queue(int device);
+  // A device's first queue, by the device's number, or a stream that was opened, by the stream's. The first is opened
+  // here; throws if there is no such device.
+  const std::shared_ptr<Queue>& queue(int64_t number);
+
+  // Another queue of a device. Closing lends it to whoever opens the next: what it still has to do goes on, and memory
+  // that is its own stays.
+  int64_t open_stream(int device);
+  void close_stream(int64_t number);
 
   // Runs what would block JavaScript on a thread of its own. A GPU's first use in a process takes its driver a good
   // part of a second, and everything after it no time.
@@ -32,6 +40,9 @@ class Environment {
 
   Memories memories;
 
+  // What takes the place of its queue while it is being recorded.
+  std::shared_ptr<Graph> recording;
+
  private:
   struct Pending;
   static void settle_in_javascript(napi_env env, napi_value callback, void* context, void* data);
@@ -40,7 +51,9 @@ class Environment {
   const Napi::Env env_;
   napi_threadsafe_function settle_ = nullptr;
   size_t pending_ = 0;
-  std::map<int, std::shared_ptr<Queue>> queues_;
+  std::map<int64_t, std::shared_ptr<Queue>> queues_;  // that have a number
+  std::map<int, std::vector<std::shared_ptr<Queue>>> closed_streams_;
+  int64_t last_stream_;
   std::vector<std::thread> ahead_;
 };
 

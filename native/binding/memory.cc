@@ -24,12 +24,19 @@ const std::shared_ptr<Storage>& storage_of(const Napi::Value& value) {
   return Environment::of(value.Env()).memories.at(value);
 }
 
+// The queue that a transfer names, or else its own.
+const std::shared_ptr<Queue>& queue_or(const Napi::Value& named, const std::shared_ptr<Queue>& own) {
+  return named.IsUndefined() ? own : queue_of(named);
+}
+
 // Reads a whole storage into a array of its size.
 struct Reading {
   std::shared_ptr<Storage> storage;
   Bytes target;
+  std::shared_ptr<Queue> queue;
 
-  explicit Reading(const Napi::CallbackInfo& info) : storage(storage_of(info[0])), target(bytes_of(info[1])) {
+  explicit Reading(const Napi::CallbackInfo& info)
+      : storage(storage_of(info[0])), target(bytes_of(info[1])), queue(queue_or(info[2], storage->shared_queue())) {
     if (target.size != storage->bytes()) {
       throw to_error(info.Env(), {Code::kShape, "Expected an array of the memory's size."});
     }
@@ -37,17 +44,57 @@ struct Reading {
 
   Status run() const {
     if (target.size == 0) return {};
-    const Queue& queue = storage->queue();
-    return queue.backend().download(queue.handle(), target.data, storage->data(), target.size);
+    return queue->backend().download(queue->handle(), target.data, storage->data(), target.size);
   }
 };
 
-// allocate(device, bytes): NativeMemory
+// Makes one storage what another is, in the queue that is named; or else in the target's, or that of the GPU it leaves.
+struct Copying {
+  std::shared_ptr<Storage> source;
+  std::shared_ptr<Storage> target;
+  std::shared_ptr<Queue> queue;
+
+  explicit Copying(const Napi::CallbackInfo& info) : source(storage_of(info[0])), target(storage_of(info[1])) {
+    const bool from_gpu = !is_within_device() && source->queue().device() != kCpuDevice;
+    queue = queue_or(info[2], from_gpu ? source->shared_queue() : target->shared_queue());
+    if (source->bytes() != target->bytes()) {
+      throw to_error(info.Env(), {Code::kShape, "Expected two memories of one size."});
+    }
+    for (Storage* storage : {source.get(), target.get()}) {
+      if (storage->queue().device() == queue->device()) storage->note_use(queue);
+    }
+  }
+
+  bool is_within_device() const { return source->queue().device() == target->queue().device(); }
+
+  // Whether running it only enqueues.
+  bool enqueues() const { return is_within_device() && queue->device() != kCpuDevice; }
+
+  Status run() const {
+    if (source->bytes() == 0) return {};
+    if (is_within_device()) return copy(*source, *target);
+    if (&transfer_queue(*source, *target) == queue.get()) return transfer(*source, *target);
+    // The device's side is of another queue, which a transfer would run in: so it goes through memory of this one.
+    std::shared_ptr<Storage> between;
+    Status status = Storage::allocate(queue, source->bytes(), &between);
+    if (!status.ok()) return status;
+    const bool downloads = source->queue().device() == queue->device();
+    status = downloads ? copy(*source, *between) : transfer(*source, *between);
+    if (!status.ok()) return status;
+    return downloads ? transfer(*between, *target) : copy(*between, *target);
+  }
+
+ private:
+  Status copy(const Storage& from, const Storage& to) const {
+    return queue->backend().copy(queue->handle(), to.data(), from.data(), from.bytes());
+  }
+};
+
+// allocate(queue, bytes): NativeMemory
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   std::shared_ptr<Storage> storage;
-  check(info.Env(),
-        Storage::allocate(environment.queue(device_of(info[0])), static_cast<size_t>(size_of(info[1])), &storage));
+  check(info.Env(), Storage::allocate(queue_of(info[0]), static_cast<size_t>(size_of(info[1])), &storage));
   return environment.memories.add(info.Env(), std::move(storage));
 }
 
@@ -73,38 +120,44 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// read(memory, into): Promise<void>
+// read(memory, into, queue?): Promise<void>
 Napi::Value read(const Napi::CallbackInfo& info) {
   const Reading reading(info);
   Done settle;
   const Napi::Promise promise = Environment::of(info.Env()).promise({info[1].As<Napi::Object>()}, &settle);
-  reading.storage->queue().submit([reading](const Call&) { return reading.run(); }, std::move(settle));
+  reading.queue->submit([reading](const Call&) { return reading.run(); }, std::move(settle));
   return promise;
 }
 
-// readSync(memory, into): void
+// readSync(memory, into, queue?): void
 Napi::Value read_sync(const Napi::CallbackInfo& info) {
   const Reading reading(info);
-  check(info.Env(), reading.storage->queue().run([&](const Call&) { return reading.run(); }));
+  check(info.Env(), reading.queue->run([&](const Call&) { return reading.run(); }));
   return info.Env().Undefined();
 }
 
-// copy(source, target): Promise<void>
+// copy(source, target, queue?): Promise<void>
 Napi::Value copy(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<Storage> source = storage_of(info[0]);
-  const std::shared_ptr<Storage> target = storage_of(info[1]);
+  const Copying copying(info);
+  const auto run = [copying](const Call&) { return copying.run(); };
+  if (copying.enqueues()) check(info.Env(), copying.queue->run(run));
   Done settle;
   const Napi::Promise promise = Environment::of(info.Env()).promise({}, &settle);
-  transfer_queue(*source, *target)
-      .submit([source, target](const Call&) { return transfer(*source, *target); }, std::move(settle));
+  if (copying.enqueues()) {
+    copying.queue->finish(std::move(settle));
+  } else {
+    copying.queue->submit(run, std::move(settle));
+  }
   return promise;
 }
 
-// copySync(source, target): void
+// copySync(source, target, queue?): void
 Napi::Value copy_sync(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<Storage>& source = storage_of(info[0]);
-  const std::shared_ptr<Storage>& target = storage_of(info[1]);
-  check(info.Env(), transfer_queue(*source, *target).run([&](const Call&) { return transfer(*source, *target); }));
+  const Copying copying(info);
+  const auto run = [copying](const Call&) { return copying.run(); };
+  const std::shared_ptr<Graph>& recording = Environment::of(info.Env()).recording;
+  const bool records = recording && &recording->queue() == copying.queue.get();
+  check(info.Env(), records ? recording->record(run, {copying.source, copying.target}) : copying.queue->run(run));
   return info.Env().Undefined();
 }
 

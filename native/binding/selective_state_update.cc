@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "arguments.h"
-#include "environment.h"
 #include "errors.h"
 
 namespace selective_scan {
@@ -40,7 +39,7 @@ SelectiveStateUpdateParams read_params(const Napi::Env& env, const Napi::Value& 
 std::vector<int32_t> read_slots(const Napi::CallbackInfo& info, const SelectiveStateUpdateParams& params) {
   const Napi::Env env = info.Env();
   if (!info[kFirstArray + kDeviceSlots].IsUndefined()) {
-    if (device_of(info[0]) == kCpuDevice) throw to_error(env, {Code::kDevice, "Expected slots on the host."});
+    if (queue_of(info[0])->device() == kCpuDevice) throw to_error(env, {Code::kDevice, "Expected slots on the host."});
     return {};
   }
   if (info[3].IsUndefined()) {
@@ -103,7 +102,7 @@ Napi::Value selective_state_update(const Napi::CallbackInfo& info) {
   OpCall call;
   call.operands = operands_of(info, kFirstArray, array_specs(env, params));
   // A copy of the state would be updated in vain.
-  if (!call.is_resident(*Environment::of(env).queue(device_of(info[0])))) {
+  if (!call.is_resident(*queue_of(info[0]))) {
     throw to_error(env, {Code::kDevice, "Expected tensors of the device that the call runs on."});
   }
   call.op = [params, host_slots = std::move(host_slots)](const Backend& backend, const Call& context,

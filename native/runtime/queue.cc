@@ -52,11 +52,18 @@ void Queue::submit(Work work, Done done, Cancelled cancelled) {
 }
 
 Status Queue::run(const Work& work) {
-  if (device_ == kCpuDevice) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] { return jobs_.empty() && !busy_; });
-  }
+  if (device_ == kCpuDevice) wait_until_idle();
   return guarded(work, {handle_, nullptr});
+}
+
+bool Queue::is_idle() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return jobs_.empty() && !busy_;
+}
+
+void Queue::wait_until_idle() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [this] { return jobs_.empty() && !busy_; });
 }
 
 void Queue::finish(Done done) {

@@ -36,6 +36,10 @@ class Queue {
   // device keeps the order.
   Status run(const Work& work);
 
+  // Whether all that was submitted has been done; to be asked by whoever submits.
+  bool is_idle();
+  void wait_until_idle();
+
   // Settles done when everything enqueued on the device and submitted here so far has finished.
   void finish(Done done);
 

@@ -94,9 +94,10 @@ export class Operands<Name extends string> {
   device(option: unknown): Device {
     const home = this.#home;
     if (home === undefined) return resolveDevice(option);
-    if (option === undefined || option === 'auto') return home;
+    const own: Device = home.queue === home.index ? home : { ...home, queue: home.index };
+    if (option === undefined || option === 'auto') return own;
     const named = resolveDevice(option);
-    if (named.index === home.index) return home;
+    if (named.index === home.index) return own;
     throw new SelectiveScanError(
       'ERR_DEVICE',
       `Expected device to be ${home.name}, where the tensors are, but received '${named.name}'.`,

@@ -1,3 +1,4 @@
+import { refuseElsewhere, refuseInCapture } from '../capturing.js';
 import { describe, guarded, sizeOf } from '../check.js';
 import { type Device, readyDevice } from '../device.js';
 import { SelectiveScanError } from '../errors.js';
@@ -11,6 +12,7 @@ import {
   type NativeMemory,
 } from '../native.js';
 import { releaseAll, stage } from '../staging.js';
+import { checkStreamDevice } from '../stream.js';
 import { allocateTensor, isTensor, memoryOf, type Tensor } from '../tensor.js';
 import type { Operands, Spec } from './operands.js';
 
@@ -19,11 +21,13 @@ export interface OpRun<Name extends string> {
   readonly operands: Operands<Name>;
   /** The caller's `device`, as it came. */
   readonly device: unknown;
+  /** The caller's `stream`. */
+  readonly stream: Device | undefined;
   /** The native side takes the operands in their order, and after them the outputs; absent ones are undefined. */
   readonly outputs: readonly (Spec | undefined)[];
   readonly launch: (
     native: Native,
-    device: number,
+    queue: number,
     isPromise: boolean,
     arrays: readonly NativeArray[],
     cancel: CancelFlag | undefined,
@@ -40,11 +44,13 @@ export interface OpResult {
 
 /** Runs the op and returns its outputs: on a CPU complete, as tensors of a GPU enqueued. */
 export function runSync<Name extends string>(run: OpRun<Name>): OpResult {
-  const device = run.operands.device(run.device);
+  const device = placeOf(run);
+  if (!run.operands.areTensors) refuseInCapture('typed arrays');
+  refuseElsewhere(device.queue);
   const outputs = makeOutputs(run, device);
   try {
     const arrays = nativeArrays(run, outputs);
-    callNative((native) => run.launch(native, device.index, false, arrays, undefined));
+    callNative((native) => run.launch(native, device.queue, false, arrays, undefined));
     return { outputs, device: device.name };
   } catch (error) {
     disposeAll(outputs);
@@ -54,6 +60,7 @@ export function runSync<Name extends string>(run: OpRun<Name>): OpResult {
 
 /** Runs the op without blocking the event loop; resolves to its outputs when they are complete. */
 export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSignal | undefined): Promise<OpResult> {
+  refuseInCapture('a promise form');
   throwIfAborted(signal);
   const cancel = signal && callNative((native) => native.makeCancelFlag());
   const abort = () => cancel && callNative((native) => native.raiseCancelFlag(cancel));
@@ -69,12 +76,13 @@ export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSi
       );
     }
     // Tensors live on a device that is ready, so that calls on them enqueue at once, in the order they are written.
-    const ready = run.operands.areTensors ? run.operands.device(run.device) : readyDevice(run.device);
+    const isReady = run.operands.areTensors || run.stream !== undefined;
+    const ready = isReady ? placeOf(run) : readyDevice(run.device);
     const device = ready instanceof Promise ? await ready : ready;
     throwIfAborted(signal);
     outputs = makeOutputs(run, device);
     const arrays = nativeArrays(run, outputs, staged);
-    await awaitNative((native) => run.launch(native, device.index, true, arrays, cancel) as Promise<void>);
+    await awaitNative((native) => run.launch(native, device.queue, true, arrays, cancel) as Promise<void>);
     return { outputs, device: device.name };
   } catch (error) {
     disposeAll(outputs);
@@ -83,6 +91,14 @@ export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSi
     releaseAll(staged.values());
     if (signal) askSignal(() => signal.removeEventListener('abort', abort));
   }
+}
+
+/** Where a call runs: in the stream that it names, or in its device's own queue. */
+function placeOf<Name extends string>({ operands, device, stream }: OpRun<Name>): Device {
+  if (stream === undefined) return operands.device(device);
+  const isNamed = device !== undefined && device !== 'auto';
+  if (isNamed || operands.areTensors) checkStreamDevice(stream, operands.device(device));
+  return stream;
 }
 
 /** An option that is an AbortSignal or left out. */

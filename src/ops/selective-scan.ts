@@ -2,6 +2,7 @@ import { type Axis, checkFlag, checkGroups, checkSize, describe, readOptions } f
 import { type DType, nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, rawView } from '../host-array.js';
+import { readStream, type Stream } from '../stream.js';
 import type { Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
@@ -71,6 +72,8 @@ export interface SelectiveScanOptions<T extends Tensor | FloatArray = Tensor | F
   constantC?: boolean | undefined;
   /** 'auto', 'cpu', 'cuda' or 'cuda:N'. Default SELECTIVE_SCAN_DEVICE or 'auto'; tensors run where they are. */
   device?: string | undefined;
+  /** Another queue than the device's own. */
+  stream?: Stream | undefined;
   /** Promise form only: stops the call, which rejects with ERR_ABORTED. */
   signal?: AbortSignal | undefined;
 }
@@ -92,8 +95,8 @@ type Name = (typeof required)[number] | (typeof optional)[number];
 const inputs = [...required, ...optional];
 const known: ReadonlySet<string> = new Set<keyof SelectiveScanOptions>([
   ...inputs,
-  ...(['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'batchInvariant', 'layout', 'dims', 'device'] as const),
-  ...(['complexA', 'constantB', 'constantC'] as const),
+  ...(['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'batchInvariant', 'layout', 'dims'] as const),
+  ...(['complexA', 'constantB', 'constantC', 'device', 'stream'] as const),
 ]);
 const knownWithSignal: ReadonlySet<string> = new Set([...known, 'signal']);
 const knownDims: ReadonlySet<string> = new Set<keyof SelectiveScanDims>([
@@ -193,11 +196,12 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   return {
     operands,
     device: options.device,
+    stream: readStream(options.stream),
     outputs: [activation, returnLastState ? state : undefined],
-    launch: (native, device, isPromise, arrays, cancel) => {
+    launch: (native, queue, isPromise, arrays, cancel) => {
       const codes = [nativeCode[dtype], layout === 'bdl' ? 0 : 1, flags] as const;
       nativeSizes.set([batch, dim, seqlen, dstate, groups, sequences, ...codes]);
-      return native.selectiveScan(device, isPromise, nativeSizes, starts, cancel, ...arrays);
+      return native.selectiveScan(queue, isPromise, nativeSizes, starts, cancel, ...arrays);
     },
   };
 }

@@ -2,6 +2,7 @@ import { type Axis, checkFlag, checkGroups, checkSize, describe, readOptions } f
 import { nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { rawView } from '../host-array.js';
+import { readStream, type Stream } from '../stream.js';
 import { isTensor, type Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
@@ -45,6 +46,8 @@ export interface SelectiveStateUpdateOptions {
   returnStates?: boolean | undefined;
   /** May only name the device where the tensors are. */
   device?: string | undefined;
+  /** Another queue than the device's own. */
+  stream?: Stream | undefined;
   /** Promise form only: rejects with ERR_ABORTED, and no state is touched, unless the update has begun by then. */
   signal?: AbortSignal | undefined;
 }
@@ -66,7 +69,7 @@ type Name = (typeof required)[number] | (typeof optional)[number];
 const inputs = [...required, ...optional];
 const known: ReadonlySet<string> = new Set<keyof SelectiveStateUpdateOptions>([
   ...inputs,
-  ...(['deltaSoftplus', 'batchInvariant', 'returnStates', 'device'] as const),
+  ...(['deltaSoftplus', 'batchInvariant', 'returnStates', 'device', 'stream'] as const),
 ]);
 const knownWithSignal: ReadonlySet<string> = new Set([...known, 'signal']);
 
@@ -158,11 +161,12 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   return {
     operands,
     device: options.device,
+    stream: readStream(options.stream),
     outputs: [activation, checkFlag('returnStates', options.returnStates) ? states : undefined],
-    launch: (native, device, isPromise, arrays, cancel) => {
+    launch: (native, queue, isPromise, arrays, cancel) => {
       const codes = [nativeCode[dtype], nativeCode[stateDType], softplus] as const;
       nativeSizes.set([batch, tokens, dim, dstate, groups, slots, ...codes]);
-      return native.selectiveStateUpdate(device, isPromise, nativeSizes, rawSlots, cancel, ...arrays);
+      return native.selectiveStateUpdate(queue, isPromise, nativeSizes, rawSlots, cancel, ...arrays);
     },
   };
 }

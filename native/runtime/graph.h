@@ -1,0 +1,41 @@
+// Calls that were recorded instead of run, and are run as often as is wanted: a GPU's as one graph, a CPU's one after
+// the other.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "storage.h"
+
+namespace selective_scan {
+
+class Graph {
+ public:
+  // Begins to record, when all that was submitted to the queue is done.
+  static Status begin(const std::shared_ptr<Queue>& queue, std::shared_ptr<Graph>* graph);
+  // Also ends a recording that goes on.
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  const Queue& queue() const { return *queue_; }
+
+  // The arrays stay alive as long as the graph.
+  Status record(Work work, std::vector<std::shared_ptr<Storage>> arrays);
+  Status end();
+
+  // Enqueues the calls on a GPU, and runs them on a CPU.
+  Status replay();
+
+ private:
+  explicit Graph(std::shared_ptr<Queue> queue) : queue_(std::move(queue)) {}
+  bool on_gpu() const { return queue_->backend().begin_capture != nullptr; }
+
+  const std::shared_ptr<Queue> queue_;
+  bool records_ = false;
+  void* recorded_ = nullptr;  // a GPU's graph
+  std::vector<Work> calls_;   // a CPU's
+  std::vector<std::shared_ptr<Storage>> arrays_;
+};
+
+}  // namespace selective_scan
