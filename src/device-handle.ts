@@ -1,3 +1,4 @@
+import { refuseInCapture } from './capturing.js';
 import { type Device, resolveDevice } from './device.js';
 import { SelectiveScanError } from './errors.js';
 import { awaitNative, callNative } from './native.js';
@@ -46,6 +47,7 @@ export class DeviceHandle extends Queue {
 
   /** Gives kept memory back to the device, when the work that is enqueued is done. Nothing to do on the CPU. */
   async emptyCache(): Promise<void> {
+    refuseInCapture('a promise form');
     await awaitNative((native) => native.emptyCache(this.#device.index));
   }
 

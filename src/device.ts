@@ -106,6 +106,7 @@ function quote(value: unknown): string {
 
 /** Settles when all work given to a device's own queue so far is done. The promise form never blocks the event loop. */
 export async function synchronize(device?: string): Promise<void> {
+  refuseInCapture('a promise form');
   const ready = readyDevice(device);
   const { index } = ready instanceof Promise ? await ready : ready;
   await awaitNative((native) => native.finish(index));
@@ -125,6 +126,7 @@ export function finishSync(queue: number): void {
 
 /** Measures a GPU's ceilings with micro-kernels, in well under a second. ERR_UNSUPPORTED on the CPU. */
 export async function measureRoofs(device?: string): Promise<Roofs> {
+  refuseInCapture('a promise form');
   const { name, index } = await readyDevice(device);
   if (index < 0) {
     throw new SelectiveScanError(

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { refuseInCapture } from './capturing.js';
 import { type ErrorCode, SelectiveScanError } from './errors.js';
 import type { RawView } from './host-array.js';
 
@@ -138,7 +137,6 @@ export function callNative<T>(call: (module: Native) => T): T {
 
 /** The same for calls that return a promise. */
 export async function awaitNative<T>(call: (module: Native) => Promise<T>): Promise<T> {
-  refuseInCapture('a promise form');
   const module = native();
   try {
     return await call(module);

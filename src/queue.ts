@@ -68,6 +68,7 @@ export abstract class Queue {
   /** Settles when all work given to this queue so far is done. */
   async synchronize(): Promise<void> {
     const { queue } = this.place();
+    refuseInCapture('a promise form');
     await awaitNative((native) => native.finish(queue));
   }
 

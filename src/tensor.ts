@@ -176,12 +176,12 @@ export class Tensor {
   async copyFrom(source: HostArray | Tensor, options?: TransferOptions): Promise<void> {
     const target = memoryOf(this);
     const queue = this.#copyingQueue(source, options);
+    refuseInCapture('a promise form');
     if (isTensor(source)) {
       const memory = this.#sourceMemory(source);
       await awaitNative((native) => native.copy(memory, target, queue));
       return;
     }
-    refuseInCapture('a promise form');
     const view = readData(source);
     const raw = rawData(view, this.#dims, checkDType(view.kind, this.#dtype));
     const staged = await stage(
@@ -255,6 +255,7 @@ export class Tensor {
   async toArray(options?: TransferOptions): Promise<Float32Array | Int32Array> {
     const memory = memoryOf(this);
     const queue = this.#readingQueue(options);
+    refuseInCapture('a promise form');
     const raw = newRawArray(this.#dtype, this.size);
     await awaitNative((native) => native.read(memory, rawView(raw), queue));
     if (!(raw instanceof Uint16Array)) return raw;

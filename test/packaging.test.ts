@@ -11,7 +11,9 @@ const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf
 // The public names; a new one belongs in the documentation, and here.
 const publicNames = [
   'SelectiveScanError',
+  'Stream',
   'Tensor',
+  'device',
   'devices',
   'measureRoofs',
   'scanKernel',
