@@ -10,8 +10,15 @@ describeOnEachDevice((device) => {
     ['awaited', 'a promise that was awaited'],
     ['many unawaited', 'many promises that nobody waits for'],
     ['result disposed in another turn', 'a result disposed later'],
+    ['streams in flight', 'queues that wait for each other'],
+    ['graphs in flight', 'graphs that were replayed, one of them disposed'],
   ])('the process ends by itself: %s', async (way, _reason) => {
     expect(await runChild('ending', [way, device])).toMatchObject({ ...endsWell, stdout: '' });
+  });
+
+  test('an exit within a capture keeps the exit code', async () => {
+    const child = await runChild('ending', ['exit within a capture', device]);
+    expect(child).toMatchObject({ code: 7, signal: null, stdout: '', stderr: '' });
   });
 
   test('a promise that nobody waits for settles before the end', async () => {
@@ -25,7 +32,7 @@ describeOnEachDevice((device) => {
 });
 
 describe('ending in flight', () => {
-  test.each(['exit in flight', 'exit at once'])('%s keeps the exit code', async (way) => {
+  test.each(['exit in flight', 'exit at once', 'exit in a stream in flight'])('%s keeps the exit code', async (way) => {
     expect(await runChild('ending', [way])).toMatchObject({ code: 7, signal: null, stdout: '', stderr: '' });
   });
 

@@ -73,12 +73,13 @@ describeOnEachDevice((name) => {
     const want = selectiveScanSync({ ...options, u: middle }).out.toArraySync();
     const target = Tensor.from(new Float32Array(options.u.size), options.u.dims).toSync(name);
     own.synchronizeSync();
+    const busy = selectiveScan({ ...options, stream });
     const copied = target.copyFrom(middle, { stream });
     own.wait(stream.record());
     const { out } = selectiveScanSync({ ...options, u: target });
     stream.wait(own.record());
     expect(sameValues(out.toArraySync({ stream }), want)).toBe(true);
-    await copied;
+    await Promise.all([busy, copied]);
   });
 
   test('memory that another stream still uses is not given out again', async () => {

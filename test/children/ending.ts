@@ -1,6 +1,13 @@
 // Ways for a process to end: `node ending.js <way> [device]`.
 import { performance } from 'node:perf_hooks';
-import { type SelectiveScanOptions, selectiveScan, selectiveScanSync, Tensor } from 'selective-scan';
+import {
+  device as deviceOf,
+  type SelectiveScanOptions,
+  Stream,
+  selectiveScan,
+  selectiveScanSync,
+  Tensor,
+} from 'selective-scan';
 import { tensorOptions } from '../support/call';
 import { randomCase } from '../support/random-case';
 import { slowProblem } from '../support/slow-problem';
@@ -19,6 +26,38 @@ const ways: Record<string, () => unknown> = {
   },
   'many unawaited': () => {
     for (let i = 0; i < 50; i++) selectiveScan(problem());
+  },
+  'streams in flight': () => {
+    const streams = [new Stream(device), new Stream(device), new Stream(device)];
+    const options = problem();
+    for (let i = 0; i < 20; i++) {
+      for (const stream of streams) {
+        selectiveScan({ ...options, stream });
+        deviceOf(device).wait(stream.record());
+      }
+    }
+    selectiveScan(options);
+    for (const stream of streams.slice(1)) stream.dispose();
+  },
+  'graphs in flight': () => {
+    const options = problem();
+    const graphs = [1, 2, 3].map(() => deviceOf(device).capture(() => selectiveScanSync(options)));
+    for (const graph of graphs) graph.replay();
+    graphs[0]?.dispose();
+  },
+  'exit in a stream in flight': () => {
+    const [first, second] = [new Stream('cpu'), new Stream('cpu')];
+    selectiveScan({ ...slowProblem(2000), stream: first }).then(() => console.log('settled'));
+    second.wait(first.record());
+    selectiveScan({ ...problem(), stream: second }).then(() => console.log('settled'));
+    setTimeout(() => process.exit(7), 20);
+  },
+  'exit within a capture': () => {
+    const options = problem();
+    deviceOf(device).capture(() => {
+      selectiveScanSync(options);
+      process.exit(7);
+    });
   },
   'exit in flight': () => {
     selectiveScan(slowProblem(2000)).then(() => console.log('settled'));
