@@ -1,3 +1,4 @@
+import { Stream } from 'selective-scan';
 import { impostor, isNumbers, resizable, shared, takeMemory } from './fuzz-arrays';
 import {
   choose,
@@ -145,12 +146,23 @@ export const faultsOfOptions: Record<string, Fault> = {
   },
   flag: (draft, _target, n) => {
     const flags = draft.op === 'scan' ? ['returnLastState', 'complexA', 'constantB', 'constantC'] : ['returnStates'];
-    draft.given[choose(['deltaSoftplus', ...flags], n)] = choose(notFlags, n >> 3);
+    draft.given[choose(['deltaSoftplus', 'batchInvariant', ...flags], n)] = choose(notFlags, n >> 3);
     return ['ERR_OPTION'];
   },
   layout: (draft, _target, n) => {
     draft.given.layout = choose(['ldb', 'BDL', 0, ...nonsense], n);
     return ['ERR_OPTION'];
+  },
+  stream: (draft, _target, n) => {
+    if (n % 3 === 0) {
+      draft.given.stream = choose(nonsense, n >> 2);
+      return ['ERR_OPTION'];
+    }
+    const stream = new Stream(isTensor(draft.given.u) ? draft.given.u.device : draft.given.device);
+    draft.given.stream = stream;
+    if (n % 3 === 2) return harmless;
+    stream.dispose();
+    return ['ERR_DISPOSED'];
   },
   device: (draft, _target, n) => {
     draft.given.device = choose(notDevices, n);
