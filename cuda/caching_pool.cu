@@ -89,16 +89,16 @@ void CachingPool::empty_all(int device) {
 
 Status CachingPool::use_of(int device, MemoryUse* use) {
   const Totals& totals = totals_of(device);
-  use->used = totals.used.load();
-  use->peak = totals.peak.load();
   const std::lock_guard<std::mutex> lock(pools_mutex);
   for (CachingPool* pool : pools()) {
     if (pool->device_ != device) continue;
     uint64_t cached = 0;
-    const Status status = pool->driver_cached(&cached);
+    const Status status = pool->count_cached(&cached);
     if (!status.ok()) return status;
     use->cached += cached;
   }
+  use->used = totals.used.load();
+  use->peak = totals.peak.load();
   return {};
 }
 
@@ -221,15 +221,16 @@ MemoryUse CachingPool::use() const {
 }
 
 // With what the driver's pool has from the device and nobody has from it.
-Status CachingPool::driver_cached(uint64_t* bytes) const {
-  const MemoryUse now = use();
-  *bytes = now.cached;
+Status CachingPool::count_cached(uint64_t* bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  settle_pending(false);
+  *bytes = use_.cached;
   if (driver_pool_ == nullptr) return {};
   uint64_t reserved = 0;
   const Status status =
       check(device_, cudaMemPoolGetAttribute(driver_pool_, cudaMemPoolAttrReservedMemCurrent, &reserved),
             "asking for the memory of a pool");
-  if (status.ok() && reserved > now.used) *bytes = reserved - now.used;
+  if (status.ok() && reserved > use_.used) *bytes = reserved - use_.used;
   return status;
 }
 

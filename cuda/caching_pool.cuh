@@ -61,7 +61,7 @@ class CachingPool {
   static Totals& totals_of(int device);
   void empty();
   MemoryUse use() const;
-  Status driver_cached(uint64_t* bytes) const;
+  Status count_cached(uint64_t* bytes);
   Status hand_out(void* memory, size_t bytes, int size_class);
   Status out_of_memory(size_t bytes) const;
 
