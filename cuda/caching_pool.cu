@@ -146,6 +146,7 @@ void CachingPool::release(void* memory) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Block& block = blocks_.find(memory)->second;
   if (captures_) {
+    block.branch = branch_;
     captured_.push_back(&block);
   } else {
     keep(&block);
@@ -162,9 +163,15 @@ void CachingPool::begin_capture() {
   captures_ = true;
 }
 
+void CachingPool::capture_branch(int branch) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  branch_ = branch;
+}
+
 std::vector<void*> CachingPool::end_capture() {
   const std::lock_guard<std::mutex> lock(mutex_);
   captures_ = false;
+  branch_ = kNoBranch;
   std::vector<void*> memory;
   for (const Block* block : captured_) memory.push_back(block->memory);
   captured_.clear();
@@ -235,8 +242,10 @@ Status CachingPool::count_cached(uint64_t* bytes) {
 }
 
 bool CachingPool::take_captured(int size_class, void** memory) {
-  const auto fits = [size_class](const Block* block) {
-    return block->size_class >= size_class && block->size_class <= size_class + kLargerClasses;
+  if (branch_ == kNoBranch) return false;
+  const auto fits = [&](const Block* block) {
+    return block->branch == branch_ && block->size_class >= size_class &&
+           block->size_class <= size_class + kLargerClasses;
   };
   const auto found = std::find_if(captured_.begin(), captured_.end(), fits);
   if (found == captured_.end()) return false;
@@ -262,7 +271,7 @@ bool CachingPool::take_kept(int size_class, void** memory) {
 Status CachingPool::hand_out(void* memory, size_t bytes, int size_class) {
   const std::lock_guard<std::mutex> lock(mutex_);
   try {
-    blocks_.emplace(memory, Block{memory, bytes, size_class, nullptr});
+    blocks_.emplace(memory, Block{memory, bytes, size_class, nullptr, kNoBranch});
   } catch (const std::bad_alloc&) {
     give_back(memory);
     return {Code::kOutOfMemory, "Out of host memory."};

@@ -32,9 +32,11 @@ class CachingPool {
   // The events, which become the pool's, are of streams that may still use the memory before them.
   void release_after(void* memory, std::vector<cudaEvent_t> events);
 
-  // While a graph is captured, a block that is released serves the graph's later nodes and nothing else: its replays
-  // will use it again. Afterwards it is the graph's, to be released when the graph is.
+  // While a graph is captured, a block that is released serves later nodes of the same branch of the graph and nothing
+  // else: its replays will use it again. Afterwards it is the graph's, to be released when the graph is.
+  static constexpr int kNoBranch = -1;
   void begin_capture();
+  void capture_branch(int branch);  // that is being captured; kNoBranch between calls
   std::vector<void*> end_capture();
 
   // Of all pools of the process, in bytes of whole blocks.
@@ -49,6 +51,7 @@ class CachingPool {
     size_t bytes;
     int size_class;
     Block* next;  // of the same class, where the block is kept
+    int branch;   // of the capture that it was released in
   };
 
   // Waits for events that are still to come.
@@ -88,6 +91,7 @@ class CachingPool {
   Block* kept_[kSizeClasses] = {};           // by size class, the last released first
   std::vector<Pending> pending_;
   bool captures_ = false;
+  int branch_ = kNoBranch;
   std::vector<Block*> captured_;  // released in the capture that is going on
   MemoryUse use_;
 };

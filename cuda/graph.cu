@@ -3,8 +3,10 @@
 #include <cuda_runtime.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "capture.cuh"
 #include "queue.cuh"
 #include "status.cuh"
 
@@ -25,38 +27,42 @@ Status make_executable(const CudaQueue& queue, cudaGraph_t recorded, cudaGraphEx
 
 }  // namespace
 
-// From a stream of its own: the queue's goes on to serve the memory pool, whose allocations would be nodes of the
-// graph.
+// From streams of its own: the queue's goes on to serve the memory pool, whose allocations would be nodes of the graph.
 Status begin_capture(void* queue) {
   auto& q = *static_cast<CudaQueue*>(queue);
   Status status = enter_device(q.device);
-  if (!status.ok()) return status;
-  cudaStream_t stream = nullptr;
-  status = check(q.device, cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
-  if (!status.ok()) return status;
-  // Relaxed: allocations go on meanwhile, in this thread and in others, and are no part of the graph.
-  status = check(q.device, cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "beginning a capture");
-  if (!status.ok()) {
-    cudaStreamDestroy(stream);
-    return status;
-  }
-  q.stream = stream;
-  q.memory->begin_capture();
-  return {};
+  if (status.ok()) status = Capture::begin(q.device, &q.capture);
+  if (status.ok()) q.memory->begin_capture();
+  return status;
+}
+
+Status begin_call(void* queue, const size_t* needs, size_t count) {
+  auto& q = *static_cast<CudaQueue*>(queue);
+  Status status = enter_device(q.device);
+  int branch = CachingPool::kNoBranch;
+  if (status.ok()) status = q.capture->begin_call(needs, count, &branch, &q.stream);
+  if (status.ok()) q.memory->capture_branch(branch);
+  return status;
+}
+
+Status end_call(void* queue) {
+  auto& q = *static_cast<CudaQueue*>(queue);
+  q.stream = q.own_stream;
+  q.memory->capture_branch(CachingPool::kNoBranch);
+  return q.capture->end_call();
 }
 
 Status end_capture(void* queue, void** graph) {
   auto& q = *static_cast<CudaQueue*>(queue);
-  const cudaStream_t stream = q.stream;
+  const std::shared_ptr<Capture> capture = std::move(q.capture);
   q.stream = q.own_stream;
   auto ended = std::make_unique<CudaGraph>();
   ended->scratch = q.memory->end_capture();
   Status status = enter_device(q.device);
   cudaGraph_t recorded = nullptr;
-  if (status.ok()) status = check(q.device, cudaStreamEndCapture(stream, &recorded), "ending a capture");
+  if (status.ok()) status = capture->end(&recorded);
   if (status.ok()) status = make_executable(q, recorded, &ended->executable);
   if (recorded != nullptr) cudaGraphDestroy(recorded);
-  cudaStreamDestroy(stream);
   cudaGetLastError();
   if (status.ok()) {
     *graph = ended.release();

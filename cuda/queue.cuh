@@ -11,12 +11,15 @@
 
 namespace selective_scan {
 
+class Capture;
+
 struct CudaQueue {
   int device = 0;
   DeviceShape shape;
-  cudaStream_t stream = nullptr;      // where ops go: the queue's own, or one that a graph is captured from
+  cudaStream_t stream = nullptr;      // where ops go: the queue's own, or one of a capture
   cudaStream_t own_stream = nullptr;  // where everything else goes
   std::unique_ptr<CachingPool> memory;
+  std::shared_ptr<Capture> capture;  // that is going on
 };
 
 Status open_queue(int device, void** queue);

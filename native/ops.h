@@ -180,8 +180,11 @@ struct Backend {
 
   // Between begin_capture and end_capture ops and copies within the device are recorded instead of enqueued, and memory
   // that is released belongs to the graph. A replay enqueues them all, with the addresses that they were recorded with.
-  // Null on a CPU.
+  // Each is recorded between begin_call and end_call, and runs after those calls before it, by their numbers from 0,
+  // that it is said to need; after others it need not. Null on a CPU.
   Status (*begin_capture)(void* queue);
+  Status (*begin_call)(void* queue, const size_t* needs, size_t count);
+  Status (*end_call)(void* queue);
   Status (*end_capture)(void* queue, void** graph);
   Status (*replay)(void* queue, void* graph);
   void (*drop_graph)(void* queue, void* graph);

@@ -149,11 +149,14 @@ Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t fi
   const std::shared_ptr<Graph>& recording = environment.recording;
   if (recording && &recording->queue() == queue.get() && !is_promise) {
     call.hold();
-    std::vector<std::shared_ptr<Storage>> arrays = call.held;
+    std::vector<Graph::Use> uses;
+    for (const Operand& operand : call.operands) {
+      if (operand.storage != nullptr) uses.push_back({operand.storage->shared_from_this(), operand.is_output});
+    }
     const auto run = [queue = queue.get(), call = std::move(call)](const Call& context) {
       return call.run(*queue, context);
     };
-    check(env, recording->record(run, std::move(arrays)));
+    check(env, recording->record(run, uses));
     return env.Undefined();
   }
   const bool enqueue_now = queue->device() != kCpuDevice && call.is_resident(*queue);

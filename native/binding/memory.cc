@@ -157,7 +157,8 @@ Napi::Value copy_sync(const Napi::CallbackInfo& info) {
   const auto run = [copying](const Call&) { return copying.run(); };
   const std::shared_ptr<Graph>& recording = Environment::of(info.Env()).recording;
   const bool records = recording && &recording->queue() == copying.queue.get();
-  check(info.Env(), records ? recording->record(run, {copying.source, copying.target}) : copying.queue->run(run));
+  check(info.Env(),
+        records ? recording->record(run, {{copying.source, false}, {copying.target, true}}) : copying.queue->run(run));
   return info.Env().Undefined();
 }
 

@@ -82,6 +82,8 @@ const Backend& cpu_backend() {
       /*unmark=*/nullptr,
       /*release_after=*/nullptr,
       /*begin_capture=*/nullptr,
+      /*begin_call=*/nullptr,
+      /*end_call=*/nullptr,
       /*end_capture=*/nullptr,
       /*replay=*/nullptr,
       /*drop_graph=*/nullptr,

@@ -21,14 +21,42 @@ Graph::~Graph() {
   if (recorded_ != nullptr) queue_->backend().drop_graph(queue_->handle(), recorded_);
 }
 
-Status Graph::record(Work work, std::vector<std::shared_ptr<Storage>> arrays) {
-  for (std::shared_ptr<Storage>& array : arrays) {
-    array->note_use(queue_);  // by the replays
-    arrays_.push_back(std::move(array));
+// Whoever wrote what it reads or writes, and whoever read what it writes.
+std::vector<size_t> Graph::needs_of(const std::vector<Use>& uses) {
+  std::vector<size_t> needs;
+  const auto add = [&needs](const std::vector<size_t>& calls) {
+    needs.insert(needs.end(), calls.begin(), calls.end());
+  };
+  for (const Use& use : uses) {
+    const History& history = arrays_[use.array];
+    add(history.writer);
+    if (use.writes) add(history.readers);
   }
-  if (on_gpu()) return queue_->run(work);
-  calls_.push_back(std::move(work));
-  return {};
+  for (const Use& use : uses) {
+    if (!use.writes) arrays_[use.array].readers.push_back(recorded_calls_);
+  }
+  for (const Use& use : uses) {
+    if (use.writes) arrays_[use.array] = {{recorded_calls_}, {}};
+  }
+  return needs;
+}
+
+Status Graph::record(Work work, const std::vector<Use>& uses) {
+  for (const Use& use : uses) use.array->note_use(queue_);  // by the replays
+  const std::vector<size_t> needs = needs_of(uses);
+  ++recorded_calls_;
+  if (!on_gpu()) {
+    calls_.push_back(std::move(work));
+    return {};
+  }
+  return queue_->run([&](const Call& call) {
+    const Backend& backend = queue_->backend();
+    const Status begun = backend.begin_call(call.queue, needs.data(), needs.size());
+    if (!begun.ok()) return begun;
+    const Status worked = work(call);
+    const Status ended = backend.end_call(call.queue);
+    return worked.ok() ? ended : worked;
+  });
 }
 
 Status Graph::end() {

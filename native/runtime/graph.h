@@ -2,6 +2,7 @@
 // the other.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -20,14 +21,27 @@ class Graph {
 
   const Queue& queue() const { return *queue_; }
 
+  struct Use {
+    std::shared_ptr<Storage> array;
+    bool writes;
+  };
+
   // The arrays stay alive as long as the graph.
-  Status record(Work work, std::vector<std::shared_ptr<Storage>> arrays);
+  Status record(Work work, const std::vector<Use>& uses);
   Status end();
 
   // Enqueues the calls on a GPU, and runs them on a CPU.
   Status replay();
 
  private:
+  // The calls, by number, that have to do with an array so far.
+  struct History {
+    std::vector<size_t> writer;   // the last, if there is one
+    std::vector<size_t> readers;  // since then
+  };
+
+  std::vector<size_t> needs_of(const std::vector<Use>& uses);
+
   explicit Graph(std::shared_ptr<Queue> queue) : queue_(std::move(queue)) {}
   bool on_gpu() const { return queue_->backend().begin_capture != nullptr; }
 
@@ -35,7 +49,8 @@ class Graph {
   bool records_ = false;
   void* recorded_ = nullptr;  // a GPU's graph
   std::vector<Work> calls_;   // a CPU's
-  std::vector<std::shared_ptr<Storage>> arrays_;
+  size_t recorded_calls_ = 0;
+  std::map<std::shared_ptr<Storage>, History> arrays_;
 };
 
 }  // namespace selective_scan
