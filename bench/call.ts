@@ -1,4 +1,10 @@
-import { selectiveScanSync, selectiveStateUpdateSync, synchronizeSync, Tensor } from 'selective-scan';
+import {
+  device as deviceOf,
+  selectiveScanSync,
+  selectiveStateUpdateSync,
+  synchronizeSync,
+  Tensor,
+} from 'selective-scan';
 import type { Columns } from './table';
 
 /** The host's part of a call: sizes so small that the device is done before the next call is made. */
@@ -13,11 +19,14 @@ export interface CallRow {
 }
 
 // Calls that a GPU's queue takes without making the caller wait.
-const burst = 200;
+const callsInBurst = 200;
 const bursts = 200;
 
 export function measureCalls(device: string, threads: number | undefined): CallRow[] {
-  return [timedStep(device), timedScan(device)].map((row) => ({ ...row, ...(threads !== undefined && { threads }) }));
+  return [timedStep(device), timedScan(device), timedGraph(device)].map((row) => ({
+    ...row,
+    ...(threads !== undefined && { threads }),
+  }));
 }
 
 function timedStep(device: string): CallRow {
@@ -39,10 +48,10 @@ function timedStep(device: string): CallRow {
   return { op: 'selectiveStateUpdateSync', sizes: `batch ${batch}, dim ${dim}, dstate ${dstate}`, ...times };
 }
 
-function timedScan(device: string): CallRow {
+function scanOptions(device: string) {
   const [batch, dim, seqlen, dstate] = [1, device === 'cpu' ? 16 : 64, device === 'cpu' ? 1 : 16, 16];
   const activation = () => tensor(device, [batch, dim, seqlen], 'bfloat16');
-  const options = {
+  return {
     u: activation(),
     delta: activation(),
     A: tensor(device, [dim, dstate]),
@@ -53,8 +62,33 @@ function timedScan(device: string): CallRow {
     deltaBias: tensor(device, [dim]),
     deltaSoftplus: true,
   };
+}
+
+function sizesOf({ u, A }: ReturnType<typeof scanOptions>): string {
+  const [batch, dim, seqlen] = u.dims;
+  return `batch ${batch}, dim ${dim}, seqlen ${seqlen}, dstate ${A.dims[1]}`;
+}
+
+function timedScan(device: string): CallRow {
+  const options = scanOptions(device);
   const times = time(device, () => selectiveScanSync(options).out.dispose());
-  return { op: 'selectiveScanSync', sizes: `batch ${batch}, dim ${dim}, seqlen ${seqlen}, dstate ${dstate}`, ...times };
+  return { op: 'selectiveScanSync', sizes: sizesOf(options), ...times };
+}
+
+/** A hundred scans that do not need each other, replayed: the times are of one of them. */
+function timedGraph(device: string): CallRow {
+  const options = scanOptions(device);
+  const nodes = 100;
+  using graph = deviceOf(device).capture(() => {
+    for (let i = 0; i < nodes; i++) selectiveScanSync(options).out.dispose();
+  });
+  const times = time(device, () => graph.replay(), 10);
+  return {
+    op: `replay of ${nodes} selectiveScanSync, each`,
+    sizes: sizesOf(options),
+    hostMicroseconds: times.hostMicroseconds / nodes,
+    microseconds: times.microseconds / nodes,
+  };
 }
 
 function tensor(device: string, dims: number[], dtype: 'float32' | 'bfloat16' = 'float32'): Tensor {
@@ -63,7 +97,11 @@ function tensor(device: string, dims: number[], dtype: 'float32' | 'bfloat16' = 
   return host.toSync(device);
 }
 
-function time(device: string, call: () => void): Pick<CallRow, 'hostMicroseconds' | 'microseconds'> {
+function time(
+  device: string,
+  call: () => void,
+  burst = callsInBurst,
+): Pick<CallRow, 'hostMicroseconds' | 'microseconds'> {
   const enqueue = (): number => {
     const start = performance.now();
     for (let i = 0; i < burst; i++) call();

@@ -34,11 +34,12 @@ export function makeTensors(shape: ScanShape, device: string): ScanTensors {
 /** The options of a call that are no arrays of the device. */
 export function callOptions({
   layout,
-  case: { states, sequences } = {},
+  case: { states, sequences, batchInvariant } = {},
 }: ScanShape): Partial<SelectiveScanOptions<Tensor>> {
   return {
     layout,
     deltaSoftplus: true,
+    batchInvariant,
     ...(states && { returnLastState: true }),
     ...(sequences && { cuSeqlens: packedStarts(sequences) }),
   };
@@ -46,9 +47,9 @@ export function callOptions({
 
 export function kernelOf(shape: ScanShape, device: string): string {
   const { batch, dim, seqlen, dstate, dtype, layout, z, case: special = {} } = shape;
-  const { groups = 1, complexA, constantB, constantC, sequences } = special;
+  const { groups = 1, complexA, constantB, constantC, sequences, batchInvariant } = special;
   return scanKernel({
-    ...{ device, dtype, layout, z, complexA, constantB, constantC },
+    ...{ device, dtype, layout, z, complexA, constantB, constantC, batchInvariant },
     dims: { batch, dim, seqlen, dstate, groups },
     cuSeqlens: sequences ? packedStarts(sequences) : undefined,
   });

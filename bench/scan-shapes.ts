@@ -11,6 +11,7 @@ export interface ScanCase {
   readonly states?: boolean;
   /** Packed, of the lengths of packedStarts(). */
   readonly sequences?: number;
+  readonly batchInvariant?: boolean;
 }
 
 export interface ScanShape {
@@ -87,6 +88,18 @@ const cases: readonly ScanShape[] = [
   ].map((each) => shape(8, 5120, 2048, { case: each, against: 2048 })),
 ];
 
+/** What it costs that nothing but the sequence itself decides how it is computed: most for few rows. */
+const invariant = bothLayouts(
+  (
+    [
+      [1, 1536],
+      [1, 5120],
+      [8, 5120],
+      [64, 1536],
+    ] as const
+  ).map(([batch, dim]) => shape(batch, dim, 2048, { case: { batchInvariant: true }, against: 2048 })),
+);
+
 /** Speed over length, for several numbers of rows: what is plotted. The largest of them would take many GB. */
 const sweep = (
   [
@@ -105,6 +118,7 @@ export const cudaShapes = distinct([
   ...oddLengths,
   ...changes,
   ...cases,
+  ...invariant,
   ...packed(1536),
   ...packed(5120),
   ...sweep,
@@ -124,6 +138,7 @@ export const cpuShapes: readonly ScanShape[] = [
   shape(1, 16, 65536, float32),
   // Of so few channels that the allocator keeps the result's memory from call to call.
   ...packed(32, float32),
+  shape(1, 16, 65536, { ...float32, case: { batchInvariant: true }, against: 65536 }),
 ];
 
 function distinct(shapes: readonly ScanShape[]): ScanShape[] {
