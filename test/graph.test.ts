@@ -309,7 +309,10 @@ describeOnEachDevice((name) => {
 });
 
 describeOnGpus((name) => {
-  test('a graph of 100 small scans costs less than 1.5 us a scan', () => {
+  // Under a tool that watches allocations nothing is fast.
+  const isWatched = process.env.SELECTIVE_SCAN_MEMORY_CACHE === '0';
+
+  (isWatched ? test.skip : test)('a graph of 100 small scans costs less than 1.5 us a scan', () => {
     const options = scanOptions(name, { batch: 1, dim: 16, seqlen: 1 });
     const nodes = 100;
     using graph: Graph = device(name).capture(() => {

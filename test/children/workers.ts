@@ -1,6 +1,6 @@
 // Worker threads that compute, and are stopped: `node workers.js <way>`.
 import { parentPort, Worker, workerData } from 'node:worker_threads';
-import { devices, selectiveScan, selectiveScanSync } from 'selective-scan';
+import { devices, Stream, selectiveScan, selectiveScanSync } from 'selective-scan';
 import { tensorOptions } from '../support/call';
 import { complaintsAgainstReference } from '../support/closeness';
 import { randomCase } from '../support/random-case';
@@ -23,6 +23,16 @@ const workers: Record<string, () => unknown> = {
   },
   'many in flight': () => {
     for (let i = 0; i < 100; i++) selectiveScan(tensorOptions(problem, 'cpu').options);
+    parentPort?.postMessage('in flight');
+  },
+  'streams in flight': () => {
+    const [first, second, third] = [new Stream('cpu'), new Stream('cpu'), new Stream('cpu')];
+    selectiveScan({ ...slowProblem(1500), stream: first });
+    second.wait(first.record());
+    selectiveScan({ ...tensorOptions(problem, 'cpu').options, stream: second });
+    third.wait(second.record());
+    selectiveScan({ ...slowProblem(1500), stream: third });
+    third.dispose();
     parentPort?.postMessage('in flight');
   },
   'exit in flight': () => {
@@ -55,7 +65,13 @@ const mains: Record<string, () => Promise<void>> = {
   },
   terminate: async () => {
     devices();
-    for (const way of ['stay in flight', 'many in flight', 'stay in flight', 'many in flight', 'many in flight']) {
+    for (const way of [
+      'stay in flight',
+      'many in flight',
+      'streams in flight',
+      'many in flight',
+      'streams in flight',
+    ]) {
       const { worker, message } = start(way);
       await message;
       await worker.terminate();
