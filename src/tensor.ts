@@ -1,26 +1,19 @@
 import { refuseElsewhere, refuseInCapture } from './capturing.js';
-import { type Axis, checkSize, describe, guarded, lengthError, readOptions, shapeError, sizeOf } from './check.js';
+import { type Axis, describe, readOptions, shapeError } from './check.js';
 import { type Device, readyDevice, resolveDevice } from './device.js';
-import { bytesOf, type DType, fromBFloat16, fromFloat16, isDType, toBFloat16, toFloat16 } from './dtype.js';
+import { bytesOf, type DType } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
-import { type HostArray, type HostView, newRawArray, type RawView, rawView, viewHostArray } from './host-array.js';
+import { type HostArray, newRawArray, rawView } from './host-array.js';
 import { awaitNative, callNative, type NativeMemory } from './native.js';
 import { nextTurn, releaseAll, stage } from './staging.js';
 import { checkStreamDevice, readStream, type Stream } from './stream.js';
+import { checkDims, checkDType, rawData, readData, widen } from './tensor-data.js';
 
 /** Tensors are made by Tensor.from and by ops; only this module can call the constructor. */
 const key = Symbol('Tensor');
 
 /** Releases the memory of tensors that nobody holds any more. */
 const forgotten = new FinalizationRegistry<NativeMemory>((memory) => callNative((native) => native.release(memory)));
-
-/** What a typed array may be read as; the first is meant where no dtype is given. */
-const dtypesOf: Readonly<Record<HostView['kind'], readonly DType[]>> = {
-  Float32Array: ['float32', 'float16', 'bfloat16', 'complex64'],
-  Float16Array: ['float16'],
-  Uint16Array: ['float16', 'bfloat16'],
-  Int32Array: ['int32'],
-};
 
 /** How values come into a tensor or out of it. */
 export interface TransferOptions {
@@ -324,62 +317,7 @@ function readTransfer(options: TransferOptions | undefined): Device | undefined 
   return readStream(readOptions<TransferOptions>(options, knownOptions, 'options').stream);
 }
 
-function readData(data: unknown): HostView {
-  const view = viewHostArray(data);
-  if (view !== undefined) return view;
-  throw new SelectiveScanError(
-    'ERR_DTYPE',
-    `Expected data to be a Float32Array, Float16Array, Uint16Array or Int32Array but received ${describe(data)}.`,
-  );
-}
-
-/** The bytes of a tensor of that shape and dtype. */
-function rawData(view: HostView, shape: readonly number[], dtype: DType): RawView {
-  const axes: Axis[] = shape.map((size, i) => [`dims[${i}]`, size]);
-  if (dtype === 'complex64') axes.push(['2', 2]);
-  if (sizeOf(axes) !== view.length) throw lengthError('data', axes, view.length);
-  return view.kind === 'Float32Array' && bytesOf[dtype] === 2 ? rounded(view, dtype) : view.raw;
-}
-
-function checkDType(kind: HostView['kind'], dtype: unknown): DType {
-  const allowed = dtypesOf[kind];
-  if (dtype === undefined && kind !== 'Uint16Array') return allowed[0] as DType;
-  if (isDType(dtype) && allowed.includes(dtype)) return dtype;
-  throw new SelectiveScanError(
-    'ERR_DTYPE',
-    `Expected dtype of a ${kind} to be ${allowed.join(' or ')} but received ${describe(dtype)}.`,
-  );
-}
-
-/** Sizes copied one by one, since an array's iterator is whatever the caller made it. */
-function checkDims(dims: unknown): number[] {
-  return guarded('dims', 'ERR_SHAPE', () => {
-    if (!Array.isArray(dims)) {
-      throw new SelectiveScanError(
-        'ERR_SHAPE',
-        `Expected dims to be an array of sizes but received ${describe(dims)}.`,
-      );
-    }
-    const sizes: number[] = [];
-    for (let i = 0; i < dims.length; i++) sizes.push(checkSize(`dims[${i}]`, dims[i], 0));
-    return sizes;
-  });
-}
-
 function checkName(device: unknown): string {
   if (typeof device === 'string') return device;
   throw new SelectiveScanError('ERR_DEVICE', `Expected device to be a string but received ${describe(device)}.`);
-}
-
-function rounded({ raw, length }: HostView, dtype: DType): Uint16Array {
-  const values = new Float32Array(raw.buffer, raw.byteOffset, length);
-  const bits = new Uint16Array(length);
-  const round = dtype === 'bfloat16' ? toBFloat16 : toFloat16;
-  for (let i = 0; i < length; i++) bits[i] = round(values[i] as number);
-  return bits;
-}
-
-function widen(bits: Uint16Array, values: Float32Array, dtype: DType, start: number, end: number): void {
-  const value = dtype === 'bfloat16' ? fromBFloat16 : fromFloat16;
-  for (let i = start; i < end; i++) values[i] = value(bits[i] as number);
 }
