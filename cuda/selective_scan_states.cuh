@@ -183,7 +183,13 @@ __device__ __forceinline__ void walk_tile(States<Config>& states, const float2* 
     float values[kUnrolled / kLanes][kLanes];
 #pragma unroll
     for (int s = 0; s < kUnrolled; ++s) {
-      values[s / kLanes][s % kLanes] = step<Config>(states, inputs[s * Config::kStepPitch], B.address, C.address);
+      float& value = values[s / kLanes][s % kLanes];
+      value = 0.0f;
+      // A step that does not exist leaves real states as they are, being one of 0; but a part of a complex state that
+      // is not finite would reach the other part.
+      if (!Config::kComplex || t + s < steps) {
+        value = step<Config>(states, inputs[s * Config::kStepPitch], B.address, C.address);
+      }
       // Keeps the compiler from reading the rows of many steps at once, for which there are no registers.
       if (s % 2 == 1) asm volatile("" ::: "memory");
       B.address += B.step_bytes;

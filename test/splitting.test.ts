@@ -83,6 +83,20 @@ describeOnEachDevice((device) => {
       }
     });
 
+    // Kernels walk more steps than there are, to the end of a tile.
+    test.each([1, 3, 17])(
+      'NaN in one part of a complex state after %d steps does not reach the other',
+      async (seqlen) => {
+        const problem = randomCase({ batch: 1, dim: 3, seqlen, dstate: 2, complex: true, layout });
+        const clean = await run(problem);
+        const at = 2 * indexing(problem).varying(0, 0, 0, seqlen - 1); // the real part of B of state 0 at the last step
+        const { lastState } = await run({ ...problem, B: problem.B.map((b, i) => (i === at ? Number.NaN : b)) });
+        const spared = [...lastState.keys()].filter((i) => i % 4 !== 0);
+        expect([...lastState].filter((_, i) => i % 4 === 0).every(Number.isNaN)).toBe(true);
+        expect(spared.filter((i) => lastState[i] !== clean.lastState[i])).toEqual([]);
+      },
+    );
+
     const neighbours: [string, Partial<CaseSpec>, (b: number, d: number, t: number) => boolean][] = [
       ['batch entries', { batch: 5, dim: 17 }, (b) => b === 2],
       ['channels', { batch: 2, dim: 37 }, (_b, d) => d === 18],
