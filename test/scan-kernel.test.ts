@@ -21,6 +21,7 @@ describe('on cpu', () => {
     expect(kernel({ dims: long })).toMatch(new RegExp(`, runs of 4 channels${chunks}$`));
     const cuSeqlens = Int32Array.from({ length: 129 }, (_, i) => 512 * i);
     expect(kernel({ dims: long, cuSeqlens })).toMatch(/, runs of 4 channels$/);
+    expect(kernel({ dims: long, batchInvariant: true })).toMatch(/, runs of 4 channels$/);
   });
 
   test.each([
@@ -29,6 +30,7 @@ describe('on cpu', () => {
     [{ dtype: 'int32' }, 'ERR_DTYPE', 'dtype'],
     [{ layout: 'lbd' }, 'ERR_OPTION', 'layout'],
     [{ z: new Float32Array(1) }, 'ERR_OPTION', 'z'],
+    [{ batchInvariant: 1 }, 'ERR_OPTION', 'batchInvariant'],
     [{ u: new Float32Array(1) }, 'ERR_OPTION', "'u'"],
     [{ cuSeqlens: Int32Array.of(0, 128) }, 'ERR_SHAPE', 'batch'],
     [{ device: 'gpu' }, 'ERR_DEVICE', "'gpu'"],
@@ -51,6 +53,27 @@ describe('on cuda', () => {
     expect(kernel({ dims: long })).not.toBe(kernel());
     expect(kernel({ dims: long, cuSeqlens })).not.toBe(kernel({ dims: long }));
   });
+
+  // How many warps are in a block changes no sum.
+  const lanes = (words: string): string => words.replace(/, \d+ warps? a block/, '');
+
+  (hasCudaBackend() ? test : test.skip).each([4, 16, 20, 64, 128, 256, 300])(
+    'with batchInvariant, by nothing but the sizes of a sequence: %d states',
+    (dstate) => {
+      const found = new Set<string>();
+      for (const layout of ['bdl', 'bld'] as const) {
+        for (const batch of [1, 7, 64, 1000]) {
+          for (const seqlen of [1, 63, 2048, 2 ** 20]) {
+            found.add(lanes(kernel({ dims: { batch, dim: 1536, seqlen, dstate }, layout, batchInvariant: true })));
+          }
+        }
+        const cuSeqlens = Int32Array.of(0, 1, 1, 500, 2 ** 17);
+        const packed = { batch: 1, dim: 1536, seqlen: 2 ** 17, dstate };
+        found.add(lanes(kernel({ dims: packed, cuSeqlens, layout, batchInvariant: true })));
+      }
+      expect([...found]).toEqual([expect.not.stringContaining('chunks')]);
+    },
+  );
 
   (hasCudaBackend() ? test.skip : test)('is unsupported by a build without CUDA', () => {
     expectFailure(thrownBy(kernel), { code: 'ERR_UNSUPPORTED', about: 'no CUDA backend' });

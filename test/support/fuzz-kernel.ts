@@ -20,7 +20,7 @@ const { MAX_SAFE_INTEGER: huge } = Number;
 export const kernelPlans: fc.Arbitrary<KernelPlan> = fc.record({
   call: fc.constantFrom('scanKernel', 'scanKernel', 'synchronize', 'synchronizeSync'),
   sizes: fc.tuple(upTo(2 ** 12), upTo(2 ** 16), upTo(huge), upTo(huge), upTo(huge)),
-  flags: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+  flags: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
   fault: fc.constantFrom('none', 'none', 'size', 'flag', 'dtype', 'layout', 'device', 'throwing'),
   n: fc.nat(2 ** 12),
 }) as fc.Arbitrary<KernelPlan>;
@@ -34,14 +34,15 @@ export async function complaintsAboutKernel(plan: KernelPlan, device: string): P
 
 function describing({ sizes, flags, fault, n }: KernelPlan, device: string): string[] {
   const [batch, dim, seqlen, dstate, groups] = sizes as [number, number, number, number, number];
-  const [complexA, constantB, constantC, z] = flags;
+  const [complexA, constantB, constantC, z, batchInvariant] = flags;
   const dims: Record<string, unknown> = { batch, dim, seqlen, dstate, groups: dim % groups === 0 ? groups : 1 };
-  const options: Record<string, unknown> = { dims, complexA, constantB, constantC, z, device };
+  const options: Record<string, unknown> = { dims, complexA, constantB, constantC, z, batchInvariant, device };
   const codes = new Set<string>();
   const mustFail = fault !== 'none';
   const wrong = choose(nonsense, n);
   if (fault === 'size') dims[choose(Object.keys(dims), n)] = choose([-1, 0.5, 2 ** 53, ...nonsense], n >> 3);
-  else if (fault === 'flag') options[choose(['complexA', 'constantB', 'constantC', 'z'], n)] = choose(nonsense, n >> 2);
+  else if (fault === 'flag')
+    options[choose(['complexA', 'constantB', 'constantC', 'z', 'batchInvariant'], n)] = choose(nonsense, n >> 2);
   else if (fault === 'throwing') onRead(n % 2 ? dims : options, n % 2 ? 'seqlen' : 'dims', fail);
   else if (fault === 'device')
     options.device = choose(
