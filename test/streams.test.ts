@@ -5,6 +5,7 @@ import { describeOnEachDevice, describeOnGpus } from './support/devices';
 import { expectFailure, rejectionOf, thrownBy } from './support/failures';
 import { randomCase } from './support/random-case';
 import { sameValues, scanOptions, tensorsIn } from './support/small-call';
+import { updateCase, updateOptions } from './support/update-case';
 import './support/patience';
 
 // Long enough that what does not wait comes too early.
@@ -171,6 +172,26 @@ describeOnEachDevice((name) => {
     const home = await there.state.to('cpu', { stream });
     expect(sameValues(home.toArraySync(), there.state.toArraySync({ stream }))).toBe(true);
     for (const made of [...tensorsIn(there), ...tensorsIn(here), out, want.out, home]) made.dispose();
+  });
+});
+
+describeOnEachDevice((name) => {
+  test('what is read is what was there at the call, whatever is called before it settles', async () => {
+    const [read, plain] = [1, 2].map(() => updateOptions(updateCase({ batch: 4, dim: 256 }), name));
+    if (!read || !plain) throw new Error('Two of them were made.');
+    const reads: Promise<ArrayLike<number>>[] = [];
+    const want: ArrayLike<number>[] = [];
+    for (let step = 0; step < 30; step++) {
+      reads.push(read.state.toArray());
+      const home = read.state.to('cpu');
+      reads.push(home.then((tensor) => tensor.toArray()));
+      selectiveStateUpdateSync(read);
+      const values = plain.state.toArraySync();
+      want.push(values, values);
+      selectiveStateUpdateSync(plain);
+    }
+    const got = await Promise.all(reads);
+    expect(got.map((values, i) => sameValues(values, want[i] as ArrayLike<number>))).toEqual(got.map(() => true));
   });
 });
 

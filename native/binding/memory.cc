@@ -29,6 +29,18 @@ const std::shared_ptr<Queue>& queue_or(const Napi::Value& named, const std::shar
   return named.IsUndefined() ? own : queue_of(named);
 }
 
+// A GPU's memory as it is at this point of the queue: in a copy, because calls that follow may write the memory before
+// the queue's thread comes to read it. Where there is no room for a copy it is the memory itself.
+std::shared_ptr<Storage> as_of_now(const std::shared_ptr<Storage>& storage, const std::shared_ptr<Queue>& queue) {
+  if (queue->device() == kCpuDevice || storage->bytes() == 0) return storage;
+  std::shared_ptr<Storage> copy;
+  Status status = Storage::allocate(queue, storage->bytes(), &copy);
+  if (!status.ok()) return storage;
+  storage->note_use(queue);
+  status = queue->backend().copy(queue->handle(), copy->data(), storage->data(), storage->bytes());
+  return status.ok() ? copy : storage;
+}
+
 // Reads a whole storage into a array of its size.
 struct Reading {
   std::shared_ptr<Storage> storage;
@@ -55,8 +67,7 @@ struct Copying {
   std::shared_ptr<Queue> queue;
 
   explicit Copying(const Napi::CallbackInfo& info) : source(storage_of(info[0])), target(storage_of(info[1])) {
-    const bool from_gpu = !is_within_device() && source->queue().device() != kCpuDevice;
-    queue = queue_or(info[2], from_gpu ? source->shared_queue() : target->shared_queue());
+    queue = queue_or(info[2], leaves_gpu() ? source->shared_queue() : target->shared_queue());
     if (source->bytes() != target->bytes()) {
       throw to_error(info.Env(), {Code::kShape, "Expected two memories of one size."});
     }
@@ -66,6 +77,8 @@ struct Copying {
   }
 
   bool is_within_device() const { return source->queue().device() == target->queue().device(); }
+
+  bool leaves_gpu() const { return !is_within_device() && source->queue().device() != kCpuDevice; }
 
   // Whether running it only enqueues.
   bool enqueues() const { return is_within_device() && queue->device() != kCpuDevice; }
@@ -122,7 +135,8 @@ Napi::Value write(const Napi::CallbackInfo& info) {
 
 // read(memory, into, queue?): Promise<void>
 Napi::Value read(const Napi::CallbackInfo& info) {
-  const Reading reading(info);
+  Reading reading(info);
+  reading.storage = as_of_now(reading.storage, reading.queue);
   Done settle;
   const Napi::Promise promise = Environment::of(info.Env()).promise({info[1].As<Napi::Object>()}, &settle);
   reading.queue->submit([reading](const Call&) { return reading.run(); }, std::move(settle));
@@ -138,7 +152,8 @@ Napi::Value read_sync(const Napi::CallbackInfo& info) {
 
 // copy(source, target, queue?): Promise<void>
 Napi::Value copy(const Napi::CallbackInfo& info) {
-  const Copying copying(info);
+  Copying copying(info);
+  if (copying.leaves_gpu()) copying.source = as_of_now(copying.source, copying.queue);
   const auto run = [copying](const Call&) { return copying.run(); };
   if (copying.enqueues()) check(info.Env(), copying.queue->run(run));
   Done settle;
