@@ -70,11 +70,11 @@ struct BlockPlace {
   PieceSpan span;
 };
 
-// Whether no piece that a tile's copies touch has an element past the end of its array: a piece may hang over the end
-// of a row, by less than the four steps more that have to exist for it.
+// Whether no piece that a tile's copies touch has an element past the end of its array. Where rows are not aligned a
+// piece may hang over the end of one, by less than the four steps more that then have to exist.
 template <typename Config>
-__device__ __forceinline__ bool is_inside(const BlockPlace& place, int64_t start) {
-  return start + Config::kTile + Config::kPiece <= place.span.length;
+__device__ __forceinline__ bool is_inside(const BlockPlace& place, int64_t start, bool aligned) {
+  return start + Config::kTile + (aligned ? 0 : Config::kPiece) <= place.span.length;
 }
 
 // Starts the copy of a piece at a boundary of pieces.

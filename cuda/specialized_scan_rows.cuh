@@ -58,7 +58,7 @@ class SpecializedRows {
   __device__ __forceinline__ void fetch(unsigned tile, int64_t start) const {
     if (!copies_) return;
     const int64_t from = source_ + advance(start);
-    if (!is_inside<Config>(place_, start)) {
+    if (!is_inside<Config>(place_, start, aligned_)) {
       copy_end(tile, from);
       return;
     }
