@@ -71,10 +71,11 @@ struct BlockPlace {
 };
 
 // Whether no piece that a tile's copies touch has an element past the end of its array. Where rows are not aligned a
-// piece may hang over the end of one, by less than the four steps more that then have to exist.
+// piece may hang over the end of one, by less than the steps more that then have to exist: two pieces of them, since in
+// 'bld' a step may be a single element.
 template <typename Config>
 __device__ __forceinline__ bool is_inside(const BlockPlace& place, int64_t start, bool aligned) {
-  return start + Config::kTile + (aligned ? 0 : Config::kPiece) <= place.span.length;
+  return start + Config::kTile + (aligned ? 0 : 2 * Config::kPiece) <= place.span.length;
 }
 
 // Starts the copy of a piece at a boundary of pieces.

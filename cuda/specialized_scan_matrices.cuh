@@ -35,7 +35,7 @@ class SpecializedMatrices {
 
   // Starts the copies of the tile at step `start` of the piece of time.
   __device__ __forceinline__ void fetch(unsigned tile, int64_t start) const {
-    // In 'bld' four steps need not be four elements past the last state.
+    // In 'bld' a piece beyond the states that exist may be beyond the array.
     if (is_inside<Config>(place_, start, aligned_) && (Config::kBdl || states_ == Config::kCapacity)) {
       copy<true>(tile, start);
     } else {
