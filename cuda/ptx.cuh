@@ -40,6 +40,19 @@ __device__ __forceinline__ unsigned char* block_memory() {
   return memory;
 }
 
+// Stores adjacent floats of shared memory as one vector. The compiler splits some such stores into words, which then
+// meet in the same banks.
+__device__ __forceinline__ void store_shared(float* target, const float (&values)[4]) {
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(target));
+  asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(values[0]), "f"(values[1]),
+               "f"(values[2]), "f"(values[3]));
+}
+
+__device__ __forceinline__ void store_shared(float* target, const float (&values)[2]) {
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(target));
+  asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(address), "f"(values[0]), "f"(values[1]));
+}
+
 // Starts a copy of adjacent bytes from device to shared memory, both on boundaries of kBytes.
 template <int kBytes>
 __device__ __forceinline__ void copy_async(void* shared, const void* global) {

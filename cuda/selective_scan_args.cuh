@@ -34,6 +34,7 @@ __device__ __forceinline__ PieceSpan span_of(const ScanArgs& args, int64_t piece
     const int64_t start = args.cu_seqlens[piece];
     return {0, start, args.cu_seqlens[piece + 1] - start};
   }
+  if (args.chunks == 1) return {piece, 0, args.params.seqlen};  // a division of 64 bits takes a while
   const int64_t start = piece % args.chunks * args.chunk_steps;
   const int64_t left = args.params.seqlen - start;
   return {piece / args.chunks, start, left < args.chunk_steps ? left : args.chunk_steps};

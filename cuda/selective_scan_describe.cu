@@ -13,9 +13,10 @@ std::string counted(int64_t count, const std::string& one) {
 std::string describe_plan(const ScanPlan& plan) {
   const int lanes = 32 / plan.warp_channels;
   switch (plan.variant) {
-    case ScanVariant::kSpecialized16x1:
-    case ScanVariant::kSpecialized8x2:
-      return counted(lanes, "walking lane") + " of " + counted(plan.capacity / lanes, "state") + " a channel";
+    case ScanVariant::kSpecialized64:
+    case ScanVariant::kSpecialized32:
+      return counted(lanes, "walking lane") + " of " + counted(plan.capacity / lanes, "state") + " a channel, " +
+             counted(plan.warps, "walker") + " a block";
     case ScanVariant::kReal16:
     case ScanVariant::kReal32:
       return "passes of " + std::to_string(plan.capacity) + " states";

@@ -45,8 +45,8 @@ inline bool is_selective(const SelectiveScanParams& params) {
 
 inline ScanPlan plan_scan(const SelectiveScanParams& params, const DeviceShape& device = {}) {
   if (!params.batch_invariant && is_selective(params) && params.dstate <= 16) {
-    const auto few = few_rows_plan(busy_rows(params), longest_sequence(params));
-    if (few && specialized_scan_fits(params, few->variant, device)) return *few;
+    const auto few = few_rows_plan(params, busy_rows(params), longest_sequence(params), device);
+    if (few) return *few;
   }
   if (is_selective(params) && params.dstate <= 256) {
     // What does not depend on the number of rows is chosen as for few, where a wrong choice costs most.
@@ -67,20 +67,22 @@ inline int64_t scan_blocks(const SelectiveScanParams& params, const ScanPlan& pl
 }
 
 // Steps of a chunk where few rows are scanned in chunks of time (selective_scan_chunks.cuh); 0 where whole sequences
-// are better. Bounds from measured times (H200, bfloat16): whole sequences of up to 2048 rows take 25 ns a step, of up
-// to 7680 rows 55 ns; chunks take a nanosecond for each 70 steps of a channel, and 60 us more.
+// are better. Bounds from measured times (H200, bfloat16): a specialised scan of w walkers a block takes 7.5 + 3.5 w ns
+// a step, 16 at least; chunks take a nanosecond for each 70 steps of a channel, and 60 us more.
 inline int64_t scan_chunk_steps(const SelectiveScanParams& params) {
   constexpr int64_t kRowsThatFill = 131072;  // where chunks can be long
   constexpr int64_t kRowsThatDo = 20480;
   constexpr int64_t kLong = 256;
   constexpr int64_t kShort = 64;
   constexpr int64_t kUnit = 32;  // keeps 16-bit rows aligned
+  constexpr int64_t kWalkerRows = 4 * 132;
   if (params.batch_invariant) return 0;
   const int64_t rows = busy_rows(params);
   const int64_t longest = longest_sequence(params);
   if (is_selective(params) && params.dstate <= 16) {
-    const int64_t step = rows <= 2048 ? 25 : 55;  // ns
-    if (rows > 7680 || longest * (70 * step - rows) < 70 * 60000) return 0;
+    const int64_t walkers = (rows + kWalkerRows - 1) / kWalkerRows;
+    const int64_t step = std::max<int64_t>(1600, 750 + 350 * walkers);  // ns / 100
+    if (walkers > 10 || longest * (70 * step - 100 * rows) < 100 * 70 * int64_t{60000}) return 0;
   } else if (longest < 4 * kShort || rows > 6144 / ((params.dstate - 1) / 16 + 1)) {
     return 0;
   }

@@ -17,8 +17,8 @@ enum class ScanVariant {
   kLanes4x16,
   kLanes8x16,
   kLanes16x16,
-  kSpecialized16x1,
-  kSpecialized8x2,
+  kSpecialized64,
+  kSpecialized32,
   kReal16,
   kReal32,
   kComplex16

@@ -23,8 +23,8 @@ cudaError_t launch_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blo
       return launch_variant<ScanConfig<Element, false, 8, 4>>(args, plan, blocks, stream);
     case ScanVariant::kComplex16:
       return launch_variant<ScanConfig<Element, true, 4, 4>>(args, plan, blocks, stream);
-    case ScanVariant::kSpecialized16x1:
-    case ScanVariant::kSpecialized8x2:
+    case ScanVariant::kSpecialized64:
+    case ScanVariant::kSpecialized32:
       return launch_specialized_scan<Element>(args, plan, blocks, stream);
     default:
       return launch_lane_scan<Element>(args, plan, blocks, stream);

@@ -1,8 +1,10 @@
 // The scan of few rows, which leave a multiprocessor with a handful of channels: what takes time is then the chain of
-// instructions of each warp. So warps specialise. Walkers keep the states in registers and only walk; preparers have
-// made a tile's dt, dt * u, B and C ready before, and turn its y into out afterwards. Between two barriers
-//   walkers     walk tile j
-//   preparers   prepare tile j + 1, finish tile j - 1, start the copies of tile j + 3
+// instructions of each warp. So warps specialise. Walkers keep the states in registers and only walk; others make dt,
+// dt * u, B and C ready before, and turn y into out afterwards. In turn t
+//   preparers   fetch tile t + 2, prepare tile t
+//   finishers   widen B and C of tile t, finish tile t - 3
+//   walkers     walk tile t - 2, and look into tile t - 1
+// and a barrier ends the turn.
 #pragma once
 
 #include "specialized_scan_matrices.cuh"
@@ -11,18 +13,25 @@
 
 namespace selective_scan {
 
+// A division of 64 bits takes some hundred instructions.
+__device__ __forceinline__ int64_t quotient(int64_t a, int64_t b) {
+  if ((a | b) >> 32 == 0) return static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
+  return a / b;
+}
+
 template <typename Config>
-__device__ __forceinline__ BlockPlace place_of(const ScanArgs& args) {
+__device__ __forceinline__ BlockPlace place_of(const ScanArgs& args, int block_channels) {
   const SelectiveScanParams& p = args.params;
-  const int64_t group_channels = p.dim / p.groups;
-  const int64_t blocks = (group_channels + Config::kBlockChannels - 1) / Config::kBlockChannels;  // of a group
+  const int64_t group_channels = quotient(p.dim, p.groups);
+  const int64_t blocks = quotient(group_channels + block_channels - 1, block_channels);  // of a group
   const int64_t block = args.first_block + blockIdx.x;
-  const int64_t in_group = block % blocks * Config::kBlockChannels;
+  const int64_t run = quotient(block, blocks);  // a group of a piece
+  const int64_t in_group = (block - run * blocks) * block_channels;
   BlockPlace place;
-  place.piece = block / blocks / p.groups;
-  place.group = block / blocks % p.groups;
+  place.piece = quotient(run, p.groups);
+  place.group = run - place.piece * p.groups;
   place.first_channel = place.group * group_channels + in_group;
-  place.channels = clamp_count(group_channels - in_group, Config::kBlockChannels);
+  place.channels = clamp_count(group_channels - in_group, block_channels);
   place.span = span_of(args, place.piece);
   return place;
 }
@@ -34,68 +43,89 @@ __device__ __forceinline__ void meet() {
 }
 
 template <typename Config>
-__device__ __forceinline__ void run_preparer(const SelectiveScanParams& p, const BlockPlace& place, unsigned tiles) {
-  constexpr int kTile = Config::kTile;
-  const int preparer = threadIdx.x / 32 - Config::kWalkers;
-  unsigned char* const memory = block_memory() + preparer * Config::kPreparerBytes;
-  const int offset = preparer * Config::kSpan;
-  const SpecializedRows<Config> rows(p, place, memory, offset);
-  const SpecializedMatrices<Config> matrices(p, place, memory, offset);
-  const auto steps_at = [&](int64_t start) { return clamp_count(place.span.length - start, Config::kSpan); };
-  const auto fetch = [&](unsigned tile, int64_t start) {
-    rows.fetch(tile, start, steps_at(start));
-    matrices.fetch(tile, start, steps_at(start));
-    commit_copies();  // an empty group too, so that each tile has one
-  };
-  int64_t start = offset;
+struct TileTimes {
+  int64_t length;
+
+  __device__ __forceinline__ int64_t start(unsigned tile) const { return int64_t{Config::kTile} * tile; }
+  __device__ __forceinline__ int steps(unsigned tile) const { return clamp_count(length - start(tile), Config::kTile); }
+};
+
+template <typename Config>
+__device__ __forceinline__ void run_preparer(const SelectiveScanParams& p, const BlockPlace& place,
+                                             const BlockMemory& memory, unsigned tiles) {
+  const TileTimes<Config> times{place.span.length};
+  const int thread = threadIdx.x - 32 * memory.m.walkers;
+  const SpecializedRows<Config> rows(p, place, memory, thread, p.delta_bias);
+  const SpecializedMatrices<Config> matrices(p, place, memory, thread);
+  // Two turns more before the first.
 #pragma unroll 1
-  for (unsigned tile = 0; tile < 2; ++tile) fetch(tile, start + tile * kTile);
-#pragma unroll 1
-  for (unsigned tile = 0; tile < tiles + 2; ++tile) {
-    wait_for_copies<1>();
-    __syncwarp();  // a span that is not whole is copied by other lanes than read it
+  for (unsigned tile = 0; tile < tiles + 4; ++tile) {
     if (tile < tiles) {
-      matrices.widen(tile, start, steps_at(start));
-      rows.prepare(tile, start, steps_at(start));
+      rows.fetch(tile, times.start(tile));
+      matrices.fetch(tile, times.start(tile));
     }
-    if (tile >= 2) {
-      const int64_t finished = start - 2 * kTile;
-      rows.finish(tile - 2, finished, steps_at(finished));
-    }
-    __syncwarp();  // before other lanes overwrite what has been read
-    fetch(tile + 2, start + 2 * kTile);
-    start += kTile;
-    meet();
+    commit_copies();  // an empty group too, so that each tile has one
+    const unsigned turn = tile - 2;
+    if (tile >= 2 && turn < tiles) rows.prepare(turn, times.steps(turn));
+    wait_for_copies<1>();  // for the next turn's
+    if (tile >= 1) meet();
   }
 }
 
 template <typename Config>
-__device__ __forceinline__ void run_walker(const SelectiveScanParams& p, const BlockPlace& place, unsigned tiles) {
-  Walker<Config> walker(p, place);
+__device__ __forceinline__ void run_finisher(const SelectiveScanParams& p, const BlockPlace& place,
+                                             const BlockMemory& memory, unsigned tiles) {
+  const TileTimes<Config> times{place.span.length};
+  const int thread = threadIdx.x - 32 * (memory.m.walkers + memory.m.preparers);
+  const SpecializedRows<Config> rows(p, place, memory, thread, p.D);
+  const SpecializedMatrices<Config> matrices(p, place, memory, thread);
   meet();
 #pragma unroll 1
-  for (unsigned tile = 0; tile <= tiles; ++tile) {
-    if (tile < tiles) walker.walk(tile);
-    meet();
+  for (unsigned turn = 0; turn < tiles + 3; ++turn) {
+    if (turn < tiles) matrices.widen(turn, times.steps(turn));
+    if (turn >= 3) rows.finish(turn - 3, times.start(turn - 3), times.steps(turn - 3));
+    if (turn < tiles + 2) meet();
   }
-  if (p.last_state != nullptr) walker.store(static_cast<float*>(p.last_state));
 }
 
 template <typename Config>
-__global__ void __launch_bounds__(Config::kThreads, 1) specialized_scan_kernel(const __grid_constant__ ScanArgs args) {
-  const SelectiveScanParams& p = args.params;
-  const BlockPlace place = place_of<Config>(args);
-  const auto tiles = static_cast<unsigned>((place.span.length + Config::kTile - 1) / Config::kTile);
-  for (int c = threadIdx.x; c < Config::kBlockChannels; c += Config::kThreads) {
-    const bool exists = c < place.channels;
-    Config::bias()[c] = exists && p.delta_bias != nullptr ? p.delta_bias[place.first_channel + c] : 0.0f;
-    Config::D()[c] = exists && p.D != nullptr ? p.D[place.first_channel + c] : 0.0f;
+__device__ __forceinline__ void run_walker(const SelectiveScanParams& p, const BlockPlace& place,
+                                           const BlockMemory& memory, unsigned tiles) {
+  Walker<Config> walker(p, place, memory);
+  meet();
+  meet();
+  meet();
+  if (tiles > 0) walker.begin();
+#pragma unroll 1
+  for (unsigned tile = 0; tile < tiles; ++tile) {
+    walker.walk(tile, tile + 1 < tiles ? tile + 1 : tile);
+    if (tile + 1 < tiles) meet();
   }
-  __syncthreads();
-  if (threadIdx.x < Config::kWalkers * 32) {
-    run_walker<Config>(p, place, tiles);
+  if (p.last_state != nullptr) walker.store(static_cast<float*>(p.last_state));
+  if (tiles > 0) meet();
+}
+
+template <typename Config>
+__global__ void __launch_bounds__(Config::kMostThreads, 1)
+    specialized_scan_kernel(const __grid_constant__ ScanArgs args, const __grid_constant__ SpecializedMemory layout) {
+  const SelectiveScanParams& p = args.params;
+  const BlockMemory memory(layout);
+  const int block_channels = layout.walkers * kWalkerChannels;
+  const BlockPlace place = place_of<Config>(args, block_channels);
+  const auto tiles = static_cast<unsigned>((place.span.length + Config::kTile - 1) / Config::kTile);
+  // Nobody prepares channels that do not exist: their states stay 0.
+  if (place.channels < block_channels) {
+    for (int i = threadIdx.x; i < SpecializedMemory::kStepSlots * 2 * layout.step_floats; i += blockDim.x) {
+      memory.dt(0)[i] = 0.0f;
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x < 32 * layout.walkers) {
+    run_walker<Config>(p, place, memory, tiles);
+  } else if (threadIdx.x < 32 * (layout.walkers + layout.preparers)) {
+    run_preparer<Config>(p, place, memory, tiles);
   } else {
-    run_preparer<Config>(p, place, tiles);
+    run_finisher<Config>(p, place, memory, tiles);
   }
 }
 

@@ -1,26 +1,31 @@
-// B and C of a specialised scan, for the steps of one preparer.
+// B and C of a specialised scan: fetched by the preparers and widened to float32 by the finishers.
 #pragma once
 
 #include "specialized_scan_config.cuh"
 
 namespace selective_scan {
 
-// As with SpecializedRows, the usual span is whole: aligned, of existing steps, and with as many states as there is
-// room for.
 template <typename Config>
 class SpecializedMatrices {
   using Element = typename Config::Element;
   static constexpr int kPiece = Config::kPiece;
-  static constexpr int kRowPieces = Config::kMatrixRow / kPiece;
-  static constexpr int kPieces = Config::kMatrixRows * kRowPieces;
+  // Half a tile, or a whole one of float32: the pieces of a thread are as many steps apart.
+  static constexpr int kPieces = Config::kPieces;
+  static constexpr int kPart = Config::kTile / kPieces;
+  static constexpr int kRows = Config::kBdl ? Config::kCapacity : kPart;
+  static constexpr int kRow = Config::kBdl ? kPart : Config::kCapacity;
+  static constexpr int kRowPieces = kRow / kPiece;
+  static constexpr int kCount = kRows * kRowPieces;  // threads' worth of work for one of the two
 
  public:
-  // `memory` is the preparer's, `offset` its first step of a tile.
+  // `thread` is of the preparers' or of the finishers'.
   __device__ __forceinline__ SpecializedMatrices(const SelectiveScanParams& p, const BlockPlace& place,
-                                                 unsigned char* memory, int offset)
+                                                 const BlockMemory& memory, int thread)
       : p_(p),
+        place_(place),
         memory_(memory),
-        offset_(offset),
+        thread_(thread),
+        threads_(32 * memory.m.preparers),
         states_(static_cast<int>(p.dstate)),
         pitch_(Config::kBdl ? p.seqlen : p.groups * p.dstate),
         origin_(Config::kBdl ? (place.span.batch * p.groups + place.group) * p.dstate * p.seqlen + place.span.start
@@ -28,109 +33,114 @@ class SpecializedMatrices {
     aligned_ = (origin_ | pitch_) % kPiece == 0;
   }
 
-  // Starts the copies of the span at step `start` of the piece of time, of which `steps` exist.
-  __device__ __forceinline__ void fetch(unsigned tile, int64_t start, int steps) const {
-    if (steps == 0) return;
-    const int64_t from = first(start);
-    const auto* B = static_cast<const Element*>(p_.B);
-    const auto* C = static_cast<const Element*>(p_.C);
-    if (whole(steps)) {
-      const int lane = fresh_thread() % 32;
-      const int column = lane % kRowPieces * kPiece;
-      int64_t source = from + (lane / kRowPieces * pitch_ + column);
-#pragma unroll
-      for (int turn = 0; turn < kPieces; turn += 32) {
-        if (kPieces % 32 != 0 && turn + lane >= kPieces) break;
-        const int row = lane / kRowPieces + turn / kRowPieces;
-        const int target = row * Config::kMatrixRowBytes + column * Config::kSize;
-        copy_async<Config::kPieceBytes>(at(tile, 0) + target, B + source);
-        copy_async<Config::kPieceBytes>(at(tile, 1) + target, C + source);
-        source += 32 / kRowPieces * pitch_;
-      }
-      return;
-    }
-    const Windows windows = {from, pitch_, p_.batch * p_.groups * p_.dstate * p_.seqlen, Config::kBdl ? states_ : steps,
-                             Config::kBdl ? steps : states_};
-#pragma unroll 1
-    for (int m = 0; m < 2; ++m) {
-      windows.fetch<Element, Config::kPieceBytes, Config::kMatrixRow, Config::kMatrixRowBytes>(
-          at(tile, m), m == 0 ? B : C, fresh_thread() % 32, 32);
+  // Starts the copies of the tile at step `start` of the piece of time.
+  __device__ __forceinline__ void fetch(unsigned tile, int64_t start) const {
+    // In 'bld' a piece beyond the states that exist may be beyond the array.
+    if (is_inside<Config>(place_, start, aligned_) && (Config::kBdl || states_ == Config::kCapacity)) {
+      copy<true>(tile, start);
+    } else {
+      copy<false>(tile, start);
     }
   }
 
   // To float32. States and steps that do not exist become 0.
-  __device__ __forceinline__ void widen(unsigned tile, int64_t start, int steps) const {
-    if (whole(steps)) {
-      widen_pieces<true>(tile, start, steps);
+  __device__ __forceinline__ void widen(unsigned tile, int steps) const {
+    if (aligned_) {
+      widen_pieces<true>(tile, steps);
     } else {
-      widen_pieces<false>(tile, start, steps);
+      widen_pieces<false>(tile, steps);
     }
   }
 
  private:
-  static_assert(32 % kRowPieces == 0, "a turn of the lanes is whole rows");
-
-  // In elements, of the first row of the span.
-  __device__ __forceinline__ int64_t first(int64_t start) const {
-    return origin_ + (Config::kBdl ? start : start * pitch_);
+  __device__ __forceinline__ int shift_of(int row) const {
+    return static_cast<int>((origin_ + row * pitch_) & (kPiece - 1));
   }
 
-  __device__ __forceinline__ bool whole(int steps) const {
-    return aligned_ && steps == Config::kSpan && states_ == Config::kCapacity;
+  static __device__ __forceinline__ int row_of(int row, int piece) { return row + (Config::kBdl ? 0 : piece * kPart); }
+
+  // Bytes of a matrix, and from a thread's first piece to another, also in elements of device memory.
+  __device__ __forceinline__ int at(int row, int column) const {
+    return row * memory_.m.matrix_row_bytes + column * Config::kSize;
+  }
+  __device__ __forceinline__ int later_at(int piece) const {
+    return piece * kPart * (Config::kBdl ? Config::kSize : memory_.m.matrix_row_bytes);
+  }
+  __device__ __forceinline__ int64_t later(int piece) const {
+    return Config::kBdl ? piece * kPart : piece * kPart * pitch_;
   }
 
-  template <bool kWhole>
-  __device__ __forceinline__ void widen_pieces(unsigned tile, int64_t start, int steps) const {
-    constexpr int kUnroll = kWhole ? (kPieces + 31) / 32 : 1;
-    const int rows = Config::kBdl ? states_ : steps;
-    const int columns = Config::kBdl ? steps : states_;
-    const int lane = fresh_thread() % 32;
-    const int column = lane % kRowPieces * kPiece;
-#pragma unroll kUnroll
-    for (int turn = 0; turn < kPieces; turn += 32) {
-      if (kPieces % 32 != 0 && turn + lane >= kPieces) break;
-      const int row = lane / kRowPieces + turn / kRowPieces;
-      const int shift = kWhole ? 0 : static_cast<int>((first(start) + row * pitch_) & (kPiece - 1));
-      const int from = row * Config::kMatrixRowBytes + (shift + column) * Config::kSize;
-#pragma unroll
-      for (int m = 0; m < 2; ++m) {
-        const unsigned char* const source = at(tile, m) + from;
-        float values[kPiece];
-        if constexpr (kWhole) {
-          widen_chunk(reinterpret_cast<const Chunk<Element, kPiece>*>(source), values);
-        } else {
-#pragma unroll
-          for (int j = 0; j < kPiece; ++j) {
-            const bool exists = row < rows && column + j < columns;
-            values[j] = exists ? static_cast<float>(reinterpret_cast<const Element*>(source)[j]) : 0.0f;
-          }
-        }
-        write(Config::wide(tile, m), row, column, values);
+  // Elements of a piece that exist.
+  __device__ __forceinline__ int count_of(int row, int column, int piece, int steps) const {
+    if constexpr (Config::kBdl) return row < states_ ? clamp_count(steps - column - piece * kPart, kPiece) : 0;
+    return row + piece * kPart < steps ? clamp_count(states_ - column, kPiece) : 0;
+  }
+
+  template <bool kInside>
+  __device__ __forceinline__ void copy(unsigned tile, int64_t start) const {
+    const int64_t from = origin_ + (Config::kBdl ? start : start * pitch_);
+    const int64_t end = p_.batch * p_.groups * p_.dstate * p_.seqlen;
+    const int columns = Config::kBdl ? kRow : states_;
+    const auto copy_piece_of = [&](unsigned char* target, const void* array, int64_t at) {
+      if constexpr (kInside) {
+        copy_piece<Config>(target, array, at);
+      } else {
+        copy_existing<Config>(target, array, at, end);
+      }
+    };
+    constexpr int kUnrolled = kInside ? 2 : 1;
+#pragma unroll kUnrolled
+    for (int i = thread_; i < 2 * kCount; i += threads_) {
+      const int row = i % kCount / kRowPieces;
+      const int column = i % kRowPieces * kPiece;
+      if ((Config::kBdl ? row : column) >= states_) continue;
+      const void* const array = i < kCount ? p_.B : p_.C;
+      unsigned char* const target = memory_.matrix(tile, i / kCount) + at(row, column);
+      const int64_t source = from + row * pitch_ + column;
+      constexpr int kPiecesUnrolled = kInside ? kPieces : 1;
+#pragma unroll kPiecesUnrolled
+      for (int k = 0; k < kPieces; ++k) {
+        const int shift = aligned_ ? 0 : shift_of(row_of(row, k));
+        copy_piece_of(target + later_at(k), array, source + later(k) - shift);
+        // Over the end of the row, which in 'bdl' is past a thread's last piece.
+        if (shift == 0 || column + kPiece < columns || (Config::kBdl && k + 1 < kPieces)) continue;
+        copy_piece_of(target + later_at(k) + Config::kPieceBytes, array, source + later(k) - shift + kPiece);
       }
     }
   }
 
-  __device__ __forceinline__ void write(float* wide, int row, int column, const float (&values)[kPiece]) const {
-    constexpr int kPitch = Config::kWidePitch;
-    const int state = Config::kBdl ? row : column;
-    const int step = offset_ + (Config::kBdl ? column : row);
-    float* const target = wide + (Config::kStepMajor ? step * kPitch + state : state * kPitch + step);
-    if constexpr (Config::kStepMajor != Config::kBdl) {
-      store_chunk(target, values);
-    } else {
+  template <bool kAligned>
+  __device__ __forceinline__ void widen_pieces(unsigned tile, int steps) const {
+#pragma unroll 2
+    for (int i = thread_; i < 2 * kCount; i += threads_) {
+      const int row = i % kCount / kRowPieces;
+      const int column = i % kRowPieces * kPiece;
+      const unsigned char* const source = memory_.matrix(tile, i / kCount) + at(row, column);
+      float* const wide = memory_.wide(tile, i / kCount);
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j) target[j * kPitch] = values[j];
+      for (int k = 0; k < kPieces; ++k) {
+        float values[kPiece];
+        read_piece<Config, kAligned>(source + later_at(k), kAligned ? 0 : shift_of(row_of(row, k)), values);
+        if (steps < Config::kTile || states_ < Config::kCapacity) clear_beyond(count_of(row, column, k, steps), values);
+        if constexpr (Config::kBdl) {
+          // The even states first, so that the rows that the lanes of a walker read together are in different banks.
+          const int at = row % 2 * Config::kLanes + row / 2;
+          store_shared(wide + at * Config::kWidePitch + column + k * kPart, values);
+        } else {
+          // Two pairs of states of one step.
+          float* const pairs = wide + column / 2 * Config::kWidePitch + 2 * (row + k * kPart);
+          store_shared(pairs, {values[0], values[1]});
+          store_shared(pairs + Config::kWidePitch, {values[2], values[3]});
+        }
+      }
     }
   }
 
-  // B (0) or C (1) as fetched.
-  __device__ __forceinline__ unsigned char* at(unsigned tile, int m) const {
-    return memory_ + Config::kMatricesAt + (tile % Config::kShortSlots * 2 + m) * Config::kMatrixBytes;
-  }
-
   const SelectiveScanParams& p_;
-  unsigned char* const memory_;
-  const int offset_;
+  const BlockPlace& place_;
+  const BlockMemory& memory_;
+  const int thread_;
+  const int threads_;
   const int states_;
   const int64_t pitch_;   // from one row to the next, in elements
   const int64_t origin_;  // of the first state and the piece's first step

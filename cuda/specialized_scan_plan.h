@@ -2,6 +2,7 @@
 // without a device.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "../native/ops.h"
@@ -9,113 +10,136 @@
 
 namespace selective_scan {
 
-// A block owns the channels of its walkers, the warps that walk time: `lanes` lanes a channel, `states` states each.
-// Its preparers, other warps, move and compute what does not depend on states, each for its own steps of a tile.
-struct SpecializedShape {
-  int states;
-  int lanes;
-  int walkers;
-  int preparers;
-  int tile;  // steps, of 16-bit elements
+// A walker, a warp that keeps states, has four channels: eight lanes a channel, two states a lane.
+constexpr int kWalkerStates = 2;
+constexpr int kWalkerLanes = 8;
+constexpr int kWalkerChannels = 32 / kWalkerLanes;
 
-  constexpr int warp_channels() const { return 32 / lanes; }
-  constexpr int block_channels() const { return walkers * warp_channels(); }
+// What a lane of the others has of a tile's rows: 16 bytes, as one piece of four elements or two, half a tile apart.
+constexpr int kSpecializedPiece = 4;
+constexpr int specialized_pieces(int element_bytes) { return 4 / element_bytes; }
+
+// Long tiles take fewer barriers, and shared memory that many channels do not have.
+struct SpecializedShape {
+  int tile;          // steps
+  int most_walkers;  // of a block
 };
 
-constexpr SpecializedShape specialized_shape(ScanVariant variant) {
-  if (variant == ScanVariant::kSpecialized16x1) return {1, 16, 6, 2, 64};
-  return {2, 8, 10, 4, 64};
+constexpr SpecializedShape specialized_shape(ScanVariant variant, int element_bytes) {
+  const SpecializedShape shape =
+      variant == ScanVariant::kSpecialized64 ? SpecializedShape{64, 5} : SpecializedShape{32, 10};
+  return {element_bytes == 4 ? shape.tile / 2 : shape.tile, shape.most_walkers};
 }
 
-// What a thread copies, prepares and finishes at once, in elements.
-constexpr int kSpecializedPiece = 4;
+// Preparers, and as many finishers.
+constexpr int preparers_for(const SpecializedShape& shape, int element_bytes, int walkers) {
+  const int elements = walkers * kWalkerChannels * shape.tile;
+  return (elements * element_bytes / 16 + 31) / 32;
+}
+
+constexpr int specialized_threads(const SpecializedShape& shape, int element_bytes, int walkers) {
+  return 32 * (walkers + 2 * preparers_for(shape, element_bytes, walkers));
+}
 
 // The shared memory of a block, in bytes where nothing else is said. Each part is a multiple of 16.
 struct SpecializedMemory {
-  // Inputs as they come. Each preparer has arrays of its own: rows along the contiguous axis, which is its steps
-  // ('bdl') or the channels or states ('bld'). Rows have a piece to spare, for the overhang of those that do not start
-  // on a boundary of pieces.
+  // Tiles that are kept: a tile is fetched in turn t, prepared in t + 2, walked in t + 4 and finished in t + 5, and
+  // walkers look two groups of steps ahead.
+  static constexpr int kLongSlots = 6;   // u and z: from fetched to finished
+  static constexpr int kShortSlots = 3;  // delta, B and C: from fetched to prepared
+  static constexpr int kStepSlots = 3;   // dt, dt * u, and B and C in float32: from prepared to walked
+  static constexpr int kSumSlots = 2;
+
+  int walkers;
+  int preparers;  // and finishers
+
+  // Inputs as they come: rows along the contiguous axis, which is time ('bdl') or channels or states ('bld'). A row has
+  // a piece to spare, for the overhang where it does not start on a boundary of pieces.
   int row_bytes;  // of u, delta or z
   int array_bytes;
   int matrix_row_bytes;  // of B or C
   int matrix_bytes;
-  // A tile is fetched two tiles ahead and finished two tiles after it was prepared: u and z last from the first to the
-  // last, the others until they are prepared.
-  static constexpr int kLongSlots = 4;
-  static constexpr int kShortSlots = 2;
-  // What warps hand over, in float32: dt, dt * u and y as [channel][step], and B and C along the axis that gives a lane
-  // of a walker whole vectors. Pitches put adjacent rows in different banks.
-  int step_pitch;  // floats
-  int step_bytes;  // of dt, dt * u or y
-  int wide_pitch;  // floats
-  int wide_bytes;  // of B or C
-  static constexpr int kSumSlots = 2;
-  int channel_bytes;  // of D or the bias
-  int preparers;
+  // What warps hand over, in float32. Pitches put what lanes read together in different banks.
+  int step_floats;  // of dt or dt * u: [channel][step]
+  int wide_floats;  // of B or C: 'bdl' [state][step], the even states first; 'bld' [pair of states][step][2]
+  int sum_pitch;    // of a channel's y: each lane's part of it, 'bdl' [lane][step], 'bld' [step][lane]
+  int sum_floats;
 
-  constexpr SpecializedMemory(Layout layout, const SpecializedShape& shape, int element_bytes)
-      : row_bytes(0),
+  // Where the parts begin, each of as many slots as it has; u is the first.
+  int z_at;
+  int delta_at;
+  int matrices_at;
+  int wide_at;
+  int steps_at;
+  int sums_at;
+  int block_bytes;
+
+  constexpr SpecializedMemory(Layout layout, const SpecializedShape& shape, int element_bytes, int walkers_)
+      : walkers(walkers_),
+        preparers(preparers_for(shape, element_bytes, walkers_)),
+        row_bytes(0),
         array_bytes(0),
         matrix_row_bytes(0),
         matrix_bytes(0),
-        step_pitch(0),
-        step_bytes(0),
-        wide_pitch(0),
-        wide_bytes(0),
-        channel_bytes(shape.block_channels() * 4),
-        preparers(shape.preparers) {
+        step_floats(0),
+        wide_floats(0),
+        sum_pitch(0),
+        sum_floats(0),
+        z_at(0),
+        delta_at(0),
+        matrices_at(0),
+        wide_at(0),
+        steps_at(0),
+        sums_at(0),
+        block_bytes(0) {
     const bool bdl = layout == Layout::kBDL;
-    const int tile = tile_of(shape, element_bytes);
-    const int span = tile / preparers;
-    const int channels = shape.block_channels();
-    const int states = shape.states * shape.lanes;
-    row_bytes = ((bdl ? span : channels) + kSpecializedPiece) * element_bytes;
-    array_bytes = rounded((bdl ? channels : span) * row_bytes);
-    matrix_row_bytes = ((bdl ? span : states) + kSpecializedPiece) * element_bytes;
-    matrix_bytes = rounded((bdl ? states : span) * matrix_row_bytes);
-    step_pitch = tile + kSpecializedPiece;
-    step_bytes = channels * step_pitch * 4;
-    wide_pitch = (step_major(shape) ? states : tile) + kSpecializedPiece;
-    wide_bytes = (step_major(shape) ? tile : states) * wide_pitch * 4;
+    const int channels = walkers * kWalkerChannels;
+    const int states = kWalkerStates * kWalkerLanes;
+    // In 'bdl' lanes read the first parts of rows or the second: an odd number of parts a row, one of them to spare. In
+    // 'bld' they read a column: an odd number of pieces a row.
+    const int part = shape.tile / specialized_pieces(element_bytes);
+    const int spare = element_bytes == 4 ? kSpecializedPiece : part;
+    row_bytes = (bdl ? shape.tile + spare : ((walkers + 1) | 1) * kSpecializedPiece) * element_bytes;
+    array_bytes = rounded((bdl ? channels : shape.tile) * row_bytes);
+    matrix_row_bytes = ((bdl ? shape.tile : states) + kSpecializedPiece) * element_bytes;
+    matrix_bytes = rounded((bdl ? states : shape.tile) * matrix_row_bytes);
+    step_floats = channels * step_pitch(shape.tile);
+    wide_floats = states / (bdl ? 1 : 2) * wide_pitch(layout, shape.tile);
+    sum_pitch = kWalkerLanes * (bdl ? step_pitch(shape.tile) : shape.tile) + (bdl ? 16 : 8);
+    sum_floats = channels * sum_pitch;
+    z_at = kLongSlots * array_bytes;
+    delta_at = 2 * z_at;
+    matrices_at = delta_at + kShortSlots * array_bytes;
+    wide_at = matrices_at + kShortSlots * 2 * matrix_bytes;
+    steps_at = wide_at + kStepSlots * 2 * wide_floats * 4;
+    sums_at = steps_at + kStepSlots * 2 * step_floats * 4;
+    block_bytes = sums_at + kSumSlots * sum_floats * 4;
   }
 
-  static constexpr int tile_of(const SpecializedShape& shape, int element_bytes) {
-    return element_bytes == 4 ? shape.tile / 2 : shape.tile;
-  }
-  // B and C as [step][state], else as [state][step].
-  static constexpr bool step_major(const SpecializedShape& shape) { return shape.states >= 4; }
-
-  // In a preparer's part, which starts with u.
-  constexpr int z_at() const { return kLongSlots * array_bytes; }
-  constexpr int delta_at() const { return z_at() + kLongSlots * array_bytes; }
-  constexpr int matrices_at() const { return delta_at() + kShortSlots * array_bytes; }
-  constexpr int preparer_bytes() const { return matrices_at() + kShortSlots * 2 * matrix_bytes; }
-
-  // In the block's memory, which starts with the preparers' parts.
-  constexpr int wide_at() const { return preparers * preparer_bytes(); }
-  constexpr int steps_at() const { return wide_at() + 2 * 2 * wide_bytes; }
-  constexpr int sums_at() const { return steps_at() + 2 * 2 * step_bytes; }
-  constexpr int channels_at() const { return sums_at() + kSumSlots * step_bytes; }
-  constexpr int block_bytes() const { return channels_at() + 2 * channel_bytes; }
+  static constexpr int step_pitch(int tile) { return tile + 4; }
+  static constexpr int wide_pitch(Layout layout, int tile) { return (layout == Layout::kBDL ? 1 : 2) * tile + 4; }
 
  private:
   static constexpr int rounded(int bytes) { return (bytes + 15) / 16 * 16; }
 };
 
-// Whether a device has the shared memory of a specialised variant.
-inline bool specialized_scan_fits(const SelectiveScanParams& params, ScanVariant variant, const DeviceShape& device) {
+// The specialised scan for this many busy rows of up to 16 real states with varying B and C: one block a
+// multiprocessor. None where there are enough rows for the lane scan, too few steps to fill a tile, or a device has too
+// little shared memory.
+inline std::optional<ScanPlan> few_rows_plan(const SelectiveScanParams& params, int64_t rows, int64_t steps,
+                                             const DeviceShape& device) {
+  if (steps < 64) return std::nullopt;
   const int element_bytes = params.dtype == DType::kFloat32 ? 4 : 2;
-  const SpecializedMemory memory(params.layout, specialized_shape(variant), element_bytes);
-  return memory.block_bytes() <= device.shared_bytes;
-}
-
-// The specialised scan for this many busy rows of up to 16 real states with varying B and C; none where there are
-// enough rows for the lane scan, or too few steps to fill a tile.
-inline std::optional<ScanPlan> few_rows_plan(int64_t rows, int64_t steps) {
-  if (rows > 7680 || steps < 64) return std::nullopt;
-  const ScanVariant variant = rows <= 2048 ? ScanVariant::kSpecialized16x1 : ScanVariant::kSpecialized8x2;
-  const SpecializedShape shape = specialized_shape(variant);
-  return ScanPlan{variant, shape.states * shape.lanes, shape.warp_channels(), shape.walkers};
+  const int64_t portion = int64_t{kWalkerChannels} * device.multiprocessors;
+  const int64_t walkers = std::max<int64_t>((rows + portion - 1) / portion, 1);
+  for (const ScanVariant variant : {ScanVariant::kSpecialized64, ScanVariant::kSpecialized32}) {
+    const SpecializedShape shape = specialized_shape(variant, element_bytes);
+    if (walkers > shape.most_walkers) continue;
+    const SpecializedMemory memory(params.layout, shape, element_bytes, static_cast<int>(walkers));
+    if (memory.block_bytes > device.shared_bytes) continue;
+    return ScanPlan{variant, kWalkerStates * kWalkerLanes, kWalkerChannels, static_cast<int>(walkers)};
+  }
+  return std::nullopt;
 }
 
 }  // namespace selective_scan

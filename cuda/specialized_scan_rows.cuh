@@ -1,252 +1,279 @@
-// u, delta, z and out of a specialised scan, for the steps of one preparer.
+// u, delta, z and out of a specialised scan: the pieces of each tile that a thread has, the same one in both roles.
 #pragma once
 
-#include "specialized_scan_pieces.cuh"
+#include "specialized_scan_config.cuh"
 
 namespace selective_scan {
 
-// Preparers wait for instructions rather than for memory. So a whole span, the usual one, goes without predicates or
-// branches, by pieces whose places a lane knows beforehand; it then reads only what it has copied itself. A span is
-// whole if all its steps exist, its rows are aligned, and each piece is of channels that exist or of none.
 template <typename Config>
 class SpecializedRows {
   using Element = typename Config::Element;
-  using Piece = Chunk<Element, Config::kPiece>;
-  using Pieces = LanePieces<Config>;
   static constexpr int kPiece = Config::kPiece;
-  static constexpr int kTurns = Pieces::kTurns;
+  static constexpr int kPieces = Config::kPieces;
+  static constexpr int kTile = Config::kTile;
+  static constexpr int kPart = kTile / kPieces;                // steps from one piece of a thread to the next
+  static constexpr int kChannels = Config::kBdl ? 1 : kPiece;  // of a piece
 
  public:
-  // `memory` is the preparer's, `offset` its first step of a tile.
+  // `thread` is of the preparers' or of the finishers', `values` are theirs of each channel: the bias or D.
   __device__ __forceinline__ SpecializedRows(const SelectiveScanParams& p, const BlockPlace& place,
-                                             unsigned char* memory, int offset)
+                                             const BlockMemory& memory, int thread, const float* values)
       : p_(p),
+        place_(place),
         memory_(memory),
-        offset_(offset),
-        channels_(place.channels),
         pitch_(Config::kBdl ? p.seqlen : p.dim),
         origin_(Config::kBdl ? (place.span.batch * p.dim + place.first_channel) * p.seqlen + place.span.start
-                             : (place.span.batch * p.seqlen + place.span.start) * p.dim + place.first_channel),
-        pieces_(channels_, pitch_) {
-    const int64_t boundaries = origin_ | pitch_ | (Config::kBdl ? 0 : channels_);
-    aligned_ = boundaries % kPiece == 0;
+                             : (place.span.batch * p.seqlen + place.span.start) * p.dim + place.first_channel) {
+    const int channels = place.channels;
+    aligned_ = (origin_ | pitch_ | (Config::kBdl ? 0 : channels)) % kPiece == 0;
+    if constexpr (Config::kBdl) {
+      constexpr int kRowThreads = kPart / kPiece;
+      row_ = thread / kRowThreads;
+      column_ = thread % kRowThreads * kPiece;
+      channels_ = row_ < channels ? 1 : 0;
+      set_copy(row_, column_, channels_ != 0, column_ + kPiece == kPart);
+    } else {
+      // Lanes copy along a row, whose elements are adjacent in device memory, and compute along a column, whose steps
+      // are adjacent in shared memory.
+      const int walkers = memory.m.walkers;
+      const int column = thread % walkers * kPiece;
+      set_copy(thread / walkers, column, thread / walkers < kPart && column < channels, column + kPiece >= channels);
+      row_ = thread % kPart;
+      column_ = thread / kPart * kPiece;
+      channels_ = clamp_count(channels - column_, kPiece);
+    }
+    const int channel = Config::kBdl ? row_ : column_;
+    first_ = origin_ + row_ * pitch_ + column_;
+    at_ = row_ * memory.m.row_bytes + column_ * Config::kSize;
+    step_at_ = Config::kBdl ? row_ * Config::kStepPitch + column_ : column_ * Config::kStepPitch + row_;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) shifts_[i] = shift_of(row_ + (Config::kBdl ? 0 : i * kPart));
+#pragma unroll
+    for (int j = 0; j < kChannels; ++j) {
+      values_[j] = j < channels_ && values != nullptr ? values[place.first_channel + channel + j] : 0.0f;
+    }
   }
 
-  // Starts the copies of the span at step `start` of the piece of time, of which `steps` exist.
-  __device__ __forceinline__ void fetch(unsigned tile, int64_t start, int steps) const {
-    if (steps == 0) return;
-    const int64_t from = first(start);
-    if (whole(steps)) {
-      fetch_pieces(p_.u, u_at(tile), from);
-      fetch_pieces(p_.delta, delta_at(tile), from);
-      if (p_.z != nullptr) fetch_pieces(p_.z, z_at(tile), from);
+  // Starts the copies of the tile at step `start` of the piece of time.
+  __device__ __forceinline__ void fetch(unsigned tile, int64_t start) const {
+    if (!copies_) return;
+    const int64_t from = source_ + advance(start);
+    if (!is_inside<Config>(place_, start, aligned_)) {
+      copy_end(tile, from);
       return;
     }
-    fetch_windows(p_.u, u_at(tile), from, steps);
-    fetch_windows(p_.delta, delta_at(tile), from, steps);
-    if (p_.z != nullptr) fetch_windows(p_.z, z_at(tile), from, steps);
+    copy(memory_.u(tile), p_.u, from);
+    copy(memory_.delta(tile), p_.delta, from);
+    if (p_.z != nullptr) copy(memory_.z(tile), p_.z, from);
   }
 
-  // dt and dt * u of the span.
-  __device__ __forceinline__ void prepare(unsigned tile, int64_t start, int steps) const {
-    if (!whole(steps)) {
-      prepare_pieces<false>(tile, start, steps, p_.delta_softplus);
-    } else if (p_.delta_softplus) {
-      prepare_pieces<true>(tile, start, steps, true);
+  // dt and dt * u. Steps that do not exist leave the states as they are.
+  __device__ __forceinline__ void prepare(unsigned tile, int steps) const {
+    if (channels_ == 0) return;
+    if (aligned_) {
+      prepare_pieces<true>(tile, steps);
     } else {
-      prepare_pieces<true>(tile, start, steps, false);
+      prepare_pieces<false>(tile, steps);
     }
   }
 
-  // From y of the span to out.
+  // From the parts of y to out.
   __device__ __forceinline__ void finish(unsigned tile, int64_t start, int steps) const {
-    if (!whole(steps)) {
-      finish_pieces<false>(tile, start, steps, p_.z != nullptr);
-    } else if (p_.z != nullptr) {
-      finish_pieces<true>(tile, start, steps, true);
+    if (channels_ == 0) return;
+    if (aligned_) {
+      finish_pieces<true>(tile, start, steps);
     } else {
-      finish_pieces<true>(tile, start, steps, false);
+      finish_pieces<false>(tile, start, steps);
     }
   }
 
  private:
-  // In elements, of the first row of the span.
-  __device__ __forceinline__ int64_t first(int64_t start) const {
-    return origin_ + (Config::kBdl ? start : start * pitch_);
+  // How far a row starts beyond a boundary of pieces, the same in every tile, whose steps are a multiple of a piece.
+  __device__ __forceinline__ int shift_of(int row) const {
+    return static_cast<int>((origin_ + row * pitch_) & (kPiece - 1));
   }
 
-  __device__ __forceinline__ bool whole(int steps) const { return aligned_ && steps == Config::kSpan; }
-
-  __device__ __forceinline__ void fetch_pieces(const void* array, unsigned char* target, int64_t from) const {
-    const auto* source = static_cast<const unsigned char*>(array) + from * Config::kSize;
-    const int lane = fresh_thread() % 32;
+  __device__ __forceinline__ void set_copy(int row, int column, bool exists, bool is_last) {
+    copies_ = exists;
+    source_ = origin_ + row * pitch_ + column - shift_of(row);
+    target_ = row * memory_.m.row_bytes + column * Config::kSize;
+    overhangs_ = 0;
 #pragma unroll
-    for (int turn = 0; turn < kTurns; ++turn) {
-      if (!Pieces::has_piece(lane, turn)) break;
-      copy_async<Config::kPieceBytes>(target + pieces_.slots[turn], source + pieces_.places[turn]);
+    for (int i = 0; i < kPieces; ++i) {
+      // In 'bdl' a row ends with a thread's last piece.
+      if (!is_last || (Config::kBdl && i + 1 < kPieces)) continue;
+      if (shift_of(row + (Config::kBdl ? 0 : i * kPart)) != 0) overhangs_ |= 1u << i;
     }
   }
 
-  __device__ __forceinline__ void fetch_windows(const void* array, unsigned char* target, int64_t from,
-                                                int steps) const {
-    const Windows windows = {from, pitch_, p_.batch * p_.dim * p_.seqlen, Config::kBdl ? channels_ : steps,
-                             Config::kBdl ? steps : channels_};
-    windows.fetch<Element, Config::kPieceBytes, Config::kRow, Config::kRowBytes>(
-        target, static_cast<const Element*>(array), fresh_thread() % 32, 32);
+  // To a thread's piece from its first, in elements of device memory and in bytes of an array.
+  __device__ __forceinline__ int64_t later(int piece) const {
+    return Config::kBdl ? piece * kPart : piece * kPart * pitch_;
+  }
+  __device__ __forceinline__ int later_at(int piece) const {
+    return piece * kPart * (Config::kBdl ? Config::kSize : memory_.m.row_bytes);
   }
 
-  // A piece of an array. In rows that are not aligned, elements lie as Windows has shifted them; those of `count` that
-  // do not exist become 0.
-  template <bool kWhole>
-  static __device__ __forceinline__ void read(const unsigned char* from, int count, float (&values)[kPiece]) {
-    if constexpr (kWhole) {
-      widen_chunk(reinterpret_cast<const Piece*>(from), values);
-    } else {
+  __device__ __forceinline__ int64_t advance(int64_t start) const { return Config::kBdl ? start : start * pitch_; }
+
+  // Elements of a piece that exist.
+  __device__ __forceinline__ int count_of(int piece, int steps) const {
+    if constexpr (Config::kBdl) return clamp_count(steps - piece * kPart - column_, kPiece);
+    return row_ + piece * kPart < steps ? channels_ : 0;
+  }
+
+  __device__ __forceinline__ bool hangs_over(int piece) const { return (overhangs_ >> piece & 1) != 0; }
+
+  __device__ __forceinline__ void copy(unsigned char* array, const void* source, int64_t from) const {
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j) {
-        values[j] = j < count ? static_cast<float>(reinterpret_cast<const Element*>(from)[j]) : 0.0f;
+    for (int i = 0; i < kPieces; ++i) copy_piece<Config>(array + target_ + later_at(i), source, from + later(i));
+    if (overhangs_ == 0) return;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      if (!hangs_over(i)) continue;
+      copy_piece<Config>(array + target_ + later_at(i) + Config::kPieceBytes, source, from + later(i) + kPiece);
+    }
+  }
+
+  // The last tile of a sequence, in loops: once a sequence, but code that everyone else has to make room for.
+  __device__ __forceinline__ void copy_end(unsigned tile, int64_t from) const {
+    const int64_t end = p_.batch * p_.dim * p_.seqlen;
+#pragma unroll 1
+    for (int a = 0; a < 3; ++a) {
+      const void* const source = a == 0 ? p_.u : a == 1 ? p_.delta : p_.z;
+      unsigned char* target = (a == 0 ? memory_.u(tile) : a == 1 ? memory_.delta(tile) : memory_.z(tile)) + target_;
+      if (source == nullptr) continue;
+#pragma unroll 1
+      for (int i = 0; i < kPieces; ++i) {
+        const int64_t at = from + later(i);
+        copy_existing<Config>(target, source, at, end);
+        if (hangs_over(i)) copy_existing<Config>(target + Config::kPieceBytes, source, at + kPiece, end);
+        target += later_at(1);
       }
     }
   }
 
-  // Bytes from the start of an array to a piece.
-  template <bool kWhole>
-  __device__ __forceinline__ int piece_at(int turn, int row, int column, int64_t start) const {
-    if constexpr (kWhole) return pieces_.slots[turn];
-    const int shift = static_cast<int>((first(start) + row * pitch_) & (kPiece - 1));
-    return Pieces::slot_of(row, column + shift);
+  template <bool kAligned>
+  __device__ __forceinline__ void read(const unsigned char* array, int piece, float (&values)[kPiece]) const {
+    read_piece<Config, kAligned>(array + at_ + later_at(piece), shifts_[piece], values);
   }
 
-  template <bool kWhole>
-  __device__ __forceinline__ int step_at(int turn, int row, int column) const {
-    return kWhole ? pieces_.steps[turn] : Pieces::step_of(row, column);
-  }
-
-  // Elements of a piece that exist, or more.
-  __device__ __forceinline__ int count_of(int row, int column, int steps) const {
-    const int rows = Config::kBdl ? channels_ : steps;
-    const int columns = Config::kBdl ? steps : channels_;
-    return row < rows ? columns - column : 0;
-  }
-
-  // Called with a constant where it counts: a branch in each turn would keep turns from running side by side.
-  template <bool kWhole>
-  __device__ __forceinline__ void prepare_pieces(unsigned tile, int64_t start, int steps, bool delta_softplus) const {
-    constexpr int kUnroll = kWhole ? kTurns : 1;
-    const int lane = fresh_thread() % 32;
-    float* const dt = Config::dt(tile) + offset_;
-    float* const du = Config::du(tile) + offset_;
-#pragma unroll kUnroll
-    for (int turn = 0; turn < kTurns; ++turn) {
-      if (!Pieces::has_piece(lane, turn)) break;
-      const int row = Pieces::row_of(lane, turn);
-      const int column = Pieces::column_of(lane, turn);
-      const int at = piece_at<kWhole>(turn, row, column, start);
-      const int count = count_of(row, column, steps);
-      float values[kPiece];
-      float products[kPiece];
-      float bias[kPiece];
-      read<kWhole>(delta_at(tile) + at, count, values);
-      read<kWhole>(u_at(tile) + at, count, products);
-      of_channels(Config::bias(), row, column, bias);
+  template <bool kAligned>
+  __device__ __forceinline__ void prepare_pieces(unsigned tile, int steps) const {
+    float dt[kPieces * kPiece];
+    float du[kPieces][kPiece];
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j) values[j] += bias[j];
-      if (delta_softplus) softplus<kPiece, Config::kSize == 4>(values);
+    for (int i = 0; i < kPieces; ++i) {
+      float delta[kPiece];
+      read<kAligned>(memory_.delta(tile), i, delta);
+      read<kAligned>(memory_.u(tile), i, du[i]);
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) dt[i * kPiece + j] = delta[j] + values_[j % kChannels];
+    }
+    if (p_.delta_softplus) softplus<kPieces * kPiece, Config::kSize == 4>(dt);
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      float piece_dt[kPiece];
 #pragma unroll
       for (int j = 0; j < kPiece; ++j) {
-        // Steps that do not exist leave the states as they are.
-        if (!kWhole && j >= count) values[j] = 0.0f;
-        products[j] *= values[j];
+        piece_dt[j] = dt[i * kPiece + j];
+        du[i][j] *= piece_dt[j];
       }
-      const int step = step_at<kWhole>(turn, row, column);
-      write_steps(dt + step, values);
-      write_steps(du + step, products);
+      if (steps < kTile || channels_ < kChannels) {
+        clear_beyond(count_of(i, steps), piece_dt);
+        clear_beyond(count_of(i, steps), du[i]);
+      }
+      write_steps(memory_.dt(tile) + step_at_ + i * kPart, piece_dt);
+      write_steps(memory_.du(tile) + step_at_ + i * kPart, du[i]);
     }
   }
 
-  template <bool kWhole>
-  __device__ __forceinline__ void finish_pieces(unsigned tile, int64_t start, int steps, bool gated) const {
-    constexpr int kUnroll = kWhole ? kTurns : 1;
-    const int lane = fresh_thread() % 32;
-    const float* const sums = Config::sums(tile) + offset_;
-    unsigned char* const out = static_cast<unsigned char*>(p_.out) + first(start) * Config::kSize;
-#pragma unroll kUnroll
-    for (int turn = 0; turn < kTurns; ++turn) {
-      if (!Pieces::has_piece(lane, turn)) break;
-      const int row = Pieces::row_of(lane, turn);
-      const int column = Pieces::column_of(lane, turn);
-      const int at = piece_at<kWhole>(turn, row, column, start);
-      const int count = count_of(row, column, steps);
+  template <bool kAligned>
+  __device__ __forceinline__ void finish_pieces(unsigned tile, int64_t start, int steps) const {
+    Element* const out = static_cast<Element*>(p_.out) + first_ + advance(start);
+    const bool gated = p_.z != nullptr;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
       float u[kPiece];
-      float D[kPiece];
+      float z[kPiece];
       float y[kPiece];
-      read<kWhole>(u_at(tile) + at, count, u);
-      of_channels(Config::D(), row, column, D);
-      read_steps(sums + step_at<kWhole>(turn, row, column), y);
+      read<kAligned>(memory_.u(tile), i, u);
+      if (gated) read<kAligned>(memory_.z(tile), i, z);
+      sum_parts(memory_.sums(tile), i, y);
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j) y[j] = fmaf(D[j], u[j], y[j]);
-      if (gated) {
-        float z[kPiece];
-        read<kWhole>(z_at(tile) + at, count, z);
-#pragma unroll
-        for (int j = 0; j < kPiece; ++j) y[j] *= silu<Element>(z[j]);
+      for (int j = 0; j < kPiece; ++j) {
+        y[j] = fmaf(values_[j % kChannels], u[j], y[j]);
+        if (gated) y[j] *= silu<Element>(z[j]);
       }
-      if constexpr (kWhole) {
-        auto* const target = reinterpret_cast<Element*>(out + pieces_.places[turn]);
-        if (pieces_.exists(turn)) store_chunk(target, y);
+      if (kAligned && steps == kTile) {
+        store_chunk(out + later(i), y);
       } else {
-        auto* const target = reinterpret_cast<Element*>(out) + (row * pitch_ + column);
-        store_elements(target, y, count);
+        store_elements(out + later(i), y, count_of(i, steps));
       }
-    }
-  }
-
-  // The values of a piece's channels: one of 'bdl', else as many as elements.
-  static __device__ __forceinline__ void of_channels(const float* channels, int row, int column,
-                                                     float (&values)[kPiece]) {
-    if constexpr (Config::kBdl) {
-#pragma unroll
-      for (int j = 0; j < kPiece; ++j) values[j] = channels[row];
-    } else {
-      widen_chunk(reinterpret_cast<const Chunk<float, kPiece>*>(channels + column), values);
     }
   }
 
   // A piece of [channel][step].
   static __device__ __forceinline__ void write_steps(float* steps, const float (&values)[kPiece]) {
     if constexpr (Config::kBdl) {
-      store_chunk(steps, values);
+      store_shared(steps, values);
     } else {
 #pragma unroll
       for (int j = 0; j < kPiece; ++j) steps[j * Config::kStepPitch] = values[j];
     }
   }
 
-  static __device__ __forceinline__ void read_steps(const float* steps, float (&values)[kPiece]) {
+  // y of a piece: what the lanes of a channel have of it.
+  __device__ __forceinline__ void sum_parts(const float* sums, int piece, float (&y)[kPiece]) const {
+    using Vector = Chunk<float, 4>;
     if constexpr (Config::kBdl) {
-      widen_chunk(reinterpret_cast<const Chunk<float, kPiece>*>(steps), values);
-    } else {
+      const float* const parts = sums + row_ * memory_.m.sum_pitch + column_ + piece * kPart;
+      widen_chunk(reinterpret_cast<const Vector*>(parts), y);
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j) values[j] = steps[j * Config::kStepPitch];
+      for (int lane = 1; lane < Config::kLanes; ++lane) {
+        float part[kPiece];
+        widen_chunk(reinterpret_cast<const Vector*>(parts + lane * Config::kStepPitch), part);
+#pragma unroll
+        for (int j = 0; j < kPiece; ++j) y[j] += part[j];
+      }
+    } else {
+      // Lanes that are four steps apart begin with different halves: together they would meet in the same banks.
+      const int step = row_ + piece * kPart;
+      const float* const parts = sums + column_ * memory_.m.sum_pitch + step * Config::kLanes;
+      const int half = step & 4;
+#pragma unroll
+      for (int j = 0; j < kPiece; ++j) {
+        float first[4];
+        float second[4];
+        widen_chunk(reinterpret_cast<const Vector*>(parts + j * memory_.m.sum_pitch + half), first);
+        widen_chunk(reinterpret_cast<const Vector*>(parts + j * memory_.m.sum_pitch + (half ^ 4)), second);
+        y[j] = (first[0] + first[1] + (first[2] + first[3])) + (second[0] + second[1] + (second[2] + second[3]));
+      }
     }
   }
 
-  __device__ __forceinline__ unsigned char* u_at(unsigned tile) const {
-    return memory_ + tile % Config::kLongSlots * Config::kArrayBytes;
-  }
-  __device__ __forceinline__ unsigned char* z_at(unsigned tile) const { return u_at(tile) + Config::kZAt; }
-  __device__ __forceinline__ unsigned char* delta_at(unsigned tile) const {
-    return memory_ + Config::kDeltaAt + tile % Config::kShortSlots * Config::kArrayBytes;
-  }
-
   const SelectiveScanParams& p_;
-  unsigned char* const memory_;
-  const int offset_;
-  const int channels_;    // that exist
+  const BlockPlace& place_;
+  const BlockMemory& memory_;
   const int64_t pitch_;   // from one row to the next, in elements
   const int64_t origin_;  // of the block's first channel and the piece's first step
-  const Pieces pieces_;
   bool aligned_;
+
+  // What this thread copies: elements of device memory, bytes of an array.
+  bool copies_;
+  int64_t source_;
+  int target_;
+  unsigned overhangs_;  // a bit for each piece that has elements of the row after it, at the end of the row
+
+  // What it computes: its first piece.
+  int row_;
+  int column_;
+  int channels_;   // of a piece, that exist
+  int64_t first_;  // element
+  int at_;         // bytes, without the shift
+  int shifts_[kPieces];
+  int step_at_;  // floats
+  float values_[kChannels];
 };
 
 }  // namespace selective_scan

@@ -9,13 +9,16 @@ namespace selective_scan {
 
 template <typename Config>
 cudaError_t launch_specialized(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
-  if (plan.capacity != Config::kCapacity || plan.warp_channels != Config::kWarpChannels ||
-      plan.warps != Config::kWalkers) {
+  if (plan.capacity != Config::kCapacity || plan.warp_channels != kWalkerChannels ||
+      plan.warps > Config::kShape.most_walkers) {
     return cudaErrorInvalidValue;
   }
-  const cudaError_t error = allow_dynamic_memory<specialized_scan_kernel<Config>, Config::kSharedBytes>();
+  constexpr SpecializedMemory kMost(Config::kLayout, Config::kShape, Config::kSize, Config::kShape.most_walkers);
+  const cudaError_t error = allow_dynamic_memory<specialized_scan_kernel<Config>, kMost.block_bytes>();
   if (error != cudaSuccess) return error;
-  specialized_scan_kernel<Config><<<blocks, Config::kThreads, Config::kSharedBytes, stream>>>(args);
+  const SpecializedMemory memory(Config::kLayout, Config::kShape, Config::kSize, plan.warps);
+  const int threads = specialized_threads(Config::kShape, Config::kSize, plan.warps);
+  specialized_scan_kernel<Config><<<blocks, threads, memory.block_bytes, stream>>>(args, memory);
   return cudaGetLastError();
 }
 
@@ -23,12 +26,12 @@ template <typename Element, Layout layout>
 cudaError_t launch_specialized_layout(const ScanArgs& args, const ScanPlan& plan, unsigned blocks,
                                       cudaStream_t stream) {
   switch (plan.variant) {
-    case ScanVariant::kSpecialized16x1:
-      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized16x1>>(args, plan, blocks,
-                                                                                                   stream);
-    case ScanVariant::kSpecialized8x2:
-      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized8x2>>(args, plan, blocks,
-                                                                                                  stream);
+    case ScanVariant::kSpecialized64:
+      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized64>>(args, plan, blocks,
+                                                                                                 stream);
+    case ScanVariant::kSpecialized32:
+      return launch_specialized<SpecializedConfig<Element, layout, ScanVariant::kSpecialized32>>(args, plan, blocks,
+                                                                                                 stream);
     default:
       return cudaErrorInvalidValue;
   }

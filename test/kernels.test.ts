@@ -45,15 +45,16 @@ const kernels: readonly [words: RegExp, ...problems: Sizes[]][] = [
   ],
   [/^passes of 32 states/, { batch: 2, dim: 5, seqlen: 33, dstate: 300 }],
   [
-    /^16 walking lanes of 1 state a channel/,
-    { batch: 1, dim: 1536, seqlen: 260, dstate: 16 },
+    /^8 walking lanes of 2 states a channel, 1 walker /,
     { batch: 3, dim: 37, seqlen: 129, dstate: 9, initialState: true },
   ],
   [
-    /^8 walking lanes of 2 states a channel/,
-    { batch: 1, dim: 5120, seqlen: 130, dstate: 16 },
-    { batch: 3, dim: 1001, seqlen: 67, dstate: 14 },
+    /^8 walking lanes of 2 states a channel, 3 walkers/,
+    { batch: 1, dim: 1536, seqlen: 260, dstate: 16 },
+    { batch: 1, dim: 1537, seqlen: 131, dstate: 16 },
   ],
+  [/^8 walking lanes of 2 states a channel, 6 walkers/, { batch: 3, dim: 1001, seqlen: 67, dstate: 14 }],
+  [/^8 walking lanes of 2 states a channel, 10 walkers/, { batch: 1, dim: 5120, seqlen: 130, dstate: 16 }],
 ];
 
 const forms = (['float32', 'float16', 'bfloat16'] as const).flatMap((dtype) =>

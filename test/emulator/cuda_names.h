@@ -47,6 +47,10 @@ inline unsigned __float_as_uint(float value) {
   return bits;
 }
 
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned bits) {
+  return static_cast<unsigned>((static_cast<uint64_t>(high) << 32 | low) >> bits % 32);
+}
+
 inline int __float_as_int(float value) { return static_cast<int>(__float_as_uint(value)); }
 
 // Shared memory as a window of 32-bit addresses.

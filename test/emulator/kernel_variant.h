@@ -22,9 +22,9 @@ struct KernelVariant {
   int tile;                   // steps
   int fewest_warps = 1;       // of a block, that own channels
   int most_warps;
-  int other_warps = 0;  // of a block, that own none
+  std::function<int(int warps)> other_warps = [](int) { return 0; };  // of a block, that own none
   std::function<int64_t(const selective_scan::SelectiveScanParams& params, int warps)> shared_bytes;
-  void (*kernel)(selective_scan::ScanArgs);
+  std::function<void(const selective_scan::ScanArgs& args, int warps)> kernel;
 };
 
 inline std::string name_of(selective_scan::DType dtype, selective_scan::Layout layout, int lanes, int states) {

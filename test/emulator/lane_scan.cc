@@ -24,7 +24,7 @@ KernelVariant variant(DType dtype) {
   const selective_scan::DeviceShape device;
   while (Config::kMemory.block_bytes(result.most_warps) > device.shared_bytes) --result.most_warps;
   result.shared_bytes = [](const auto&, int warps) { return Config::kMemory.block_bytes(warps); };
-  result.kernel = selective_scan::lane_scan_kernel<Config>;
+  result.kernel = [](const auto& args, int) { selective_scan::lane_scan_kernel<Config>(args); };
   return result;
 }
 

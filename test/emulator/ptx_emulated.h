@@ -16,6 +16,12 @@ inline unsigned fresh_thread() { return threadIdx.x; }
 
 inline unsigned char* block_memory() { return emulator::shared_memory(); }
 
+template <int kCount>
+void store_shared(float* target, const float (&values)[kCount]) {
+  if (reinterpret_cast<uintptr_t>(target) % sizeof(values) != 0) emulator::fail("a vector is not on its boundary");
+  for (int j = 0; j < kCount; ++j) target[j] = values[j];
+}
+
 template <int kBytes>
 void copy_async(void* shared, const void* global) {
   emulator::start_copy(shared, global, kBytes);

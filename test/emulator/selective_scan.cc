@@ -24,7 +24,7 @@ KernelVariant variant(DType dtype, Layout layout) {
   result.tile = Config::kTile;
   result.most_warps = selective_scan::kMostWarps;
   result.shared_bytes = selective_scan::SharedLayout<Config>::bytes;
-  result.kernel = selective_scan::selective_scan_kernel<Config>;
+  result.kernel = [](const auto& args, int) { selective_scan::selective_scan_kernel<Config>(args); };
   return result;
 }
 

@@ -17,11 +17,11 @@ namespace {
 void run_kernel(const KernelVariant& variant, const ScanProblem& problem, std::mt19937& random) {
   const selective_scan::ScanArgs args = problem.args();
   const int warps = problem.shape.warps;
-  const unsigned threads = 32 * (warps + variant.other_warps);
+  const unsigned threads = 32 * (warps + variant.other_warps(warps));
   const int64_t blocks = selective_scan::scan_blocks(args.params, {{}, variant.capacity, variant.warp_channels, warps});
   for (int64_t block = 0; block < blocks; ++block) {
     clear_shared_memory(variant.shared_bytes(args.params, warps), threads);
-    run_block(static_cast<unsigned>(block), threads, random, [&] { variant.kernel(args); });
+    run_block(static_cast<unsigned>(block), threads, random, [&] { variant.kernel(args, warps); });
     check_shared_memory();
   }
   problem.out.array().check("out");
