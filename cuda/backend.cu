@@ -2,6 +2,7 @@
 #include <cuda_runtime.h>
 
 #include "../native/ops.h"
+#include "host_copies.cuh"
 #include "queue.cuh"
 #include "roofs.cuh"
 #include "selective_scan.cuh"
@@ -58,13 +59,25 @@ Status describe_device(int device, DeviceInfo* info) {
 
 const Backend& cuda_backend() {
   static const Backend backend = {
-      count_devices,  describe_device,
-      open_queue,     close_queue,
-      allocate,       release,
-      upload,         download,
-      copy,           mark,
-      wait,           measure_roofs,
-      selective_scan, selective_state_update,
+      count_devices,
+      describe_device,
+      open_queue,
+      close_queue,
+      allocate,
+      release,
+      upload,
+      download,
+      copy,
+      mark,
+      wait,
+      allocate_pinned,
+      release_pinned,
+      enqueue_upload,
+      enqueue_download,
+      follow,
+      measure_roofs,
+      selective_scan,
+      selective_state_update,
       describe_scan,
   };
   return backend;

@@ -10,6 +10,7 @@ export {
 export type { DType } from './dtype.js';
 export { type ErrorCode, SelectiveScanError } from './errors.js';
 export type { FloatArray, HostArray } from './host-array.js';
+export type { Progress } from './ops/progress.js';
 export { type ScanKernelOptions, scanKernel } from './ops/scan-kernel.js';
 export {
   type Layout,
@@ -25,4 +26,5 @@ export {
   selectiveStateUpdate,
   selectiveStateUpdateSync,
 } from './ops/selective-state-update.js';
+export { allocPinned } from './pinned.js';
 export { Tensor } from './tensor.js';

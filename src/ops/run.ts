@@ -1,18 +1,20 @@
-import { describe, guarded, sizeOf } from '../check.js';
+import { sizeOf } from '../check.js';
 import { type Device, readyDevice } from '../device.js';
-import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, type HostView, newFloatArray, rawView } from '../host-array.js';
 import {
   awaitNative,
-  type CancelFlag,
+  type CallControl,
   callNative,
   type Native,
   type NativeArray,
   type NativeMemory,
 } from '../native.js';
-import { releaseAll, stage } from '../staging.js';
+import { bytesAtCall, releaseAll, stage } from '../staging.js';
 import { allocateTensor, isTensor, memoryOf, type Tensor } from '../tensor.js';
+import { feedUntilSettled } from './feed.js';
 import type { Operands, Spec } from './operands.js';
+import { type OnProgress, reportUntilSettled } from './progress.js';
+import { onAbort, throwIfAborted } from './signal.js';
 
 /** A checked call of an op, ready to run on either side of a promise. */
 export interface OpRun<Name extends string> {
@@ -26,7 +28,7 @@ export interface OpRun<Name extends string> {
     device: number,
     isPromise: boolean,
     arrays: readonly NativeArray[],
-    cancel: CancelFlag | undefined,
+    control: CallControl | undefined,
   ) => Promise<void> | undefined;
 }
 
@@ -53,59 +55,57 @@ export function runSync<Name extends string>(run: OpRun<Name>): OpResult {
 }
 
 /** Runs the op without blocking the event loop; resolves to its outputs when they are complete. */
-export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSignal | undefined): Promise<OpResult> {
+export async function run<Name extends string>(
+  run: OpRun<Name>,
+  signal?: AbortSignal,
+  onProgress?: OnProgress,
+): Promise<OpResult> {
   throwIfAborted(signal);
-  const cancel = signal && callNative((native) => native.makeCancelFlag());
-  const abort = () => cancel && callNative((native) => native.raiseCancelFlag(cancel));
-  if (signal) askSignal(() => signal.addEventListener('abort', abort, { once: true }));
+  const { operands } = run;
+  const hasControl = signal !== undefined || onProgress !== undefined || !operands.areTensors;
+  const control = hasControl ? callNative((native) => native.makeCallControl()) : undefined;
+  const stopListening = onAbort(signal, control);
   let staged: ReadonlyMap<Name, NativeMemory> = new Map();
   let outputs: Output[] = [];
   try {
-    if (!run.operands.areTensors) {
-      staged = await stage(
-        hostViews(run),
+    const views = hostViews(run);
+    const isSmall = bytesOf(views) <= bytesAtCall;
+    const stageViews = () =>
+      stage(
+        views,
         (name) => name,
         () => throwIfAborted(signal),
       );
-    }
     // Tensors live on a device that is ready, so that calls on them enqueue at once, in the order they are written.
-    const ready = run.operands.areTensors ? run.operands.device(run.device) : readyDevice(run.device);
+    const ready = operands.areTensors ? operands.device(run.device) : readyDevice(run.device);
+    if (ready instanceof Promise && isSmall) staged = await stageViews();
     const device = ready instanceof Promise ? await ready : ready;
+    if (device.index < 0 && staged.size === 0) staged = await stageViews();
     throwIfAborted(signal);
     outputs = makeOutputs(run, device);
     const arrays = nativeArrays(run, outputs, staged);
-    await awaitNative((native) => run.launch(native, device.index, true, arrays, cancel) as Promise<void>);
+    const launched = awaitNative((native) => run.launch(native, device.index, true, arrays, control) as Promise<void>);
+    const done = control && !isSmall ? feedUntilSettled(launched, control, arrays) : launched;
+    await (control && onProgress ? reportUntilSettled(done, control, totalOf(run), onProgress) : done);
     return { outputs, device: device.name };
   } catch (error) {
     disposeAll(outputs);
     throw error;
   } finally {
     releaseAll(staged.values());
-    if (signal) askSignal(() => signal.removeEventListener('abort', abort));
+    stopListening();
   }
 }
 
-/** An option that is an AbortSignal or left out. */
-export function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined) return undefined;
-  const isSignal = askSignal(() => {
-    const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
-    const listens = typeof addEventListener === 'function' && typeof removeEventListener === 'function';
-    return typeof aborted === 'boolean' && listens;
-  });
-  if (isSignal) return signal as AbortSignal;
-  throw new SelectiveScanError('ERR_OPTION', `Expected signal to be an AbortSignal but received ${describe(signal)}.`);
+/** Elements of the op's main output. */
+function totalOf<Name extends string>({ outputs }: OpRun<Name>): number {
+  return sizeOf((outputs[0] as Spec).axes);
 }
 
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (!signal || !askSignal(() => signal.aborted)) return;
-  const cause = askSignal(() => signal.reason);
-  throw new SelectiveScanError('ERR_ABORTED', 'The operation was aborted.', { cause });
-}
-
-/** A signal may be an object of the caller's own making, which throws what it likes. */
-function askSignal<T>(ask: () => T): T {
-  return guarded('signal', 'ERR_OPTION', ask);
+function bytesOf(views: ReadonlyMap<unknown, HostView>): number {
+  let bytes = 0;
+  for (const { raw } of views.values()) bytes += raw.byteLength;
+  return bytes;
 }
 
 function hostViews<Name extends string>({ operands }: OpRun<Name>): Map<Name, HostView> {

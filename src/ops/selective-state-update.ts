@@ -5,7 +5,8 @@ import { rawView } from '../host-array.js';
 import { isTensor, type Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
-import { checkSignal, type OpResult, type OpRun, run, runSync } from './run.js';
+import { type OpResult, type OpRun, run, runSync } from './run.js';
+import { checkSignal } from './signal.js';
 
 /** Arguments of the update. Its arrays are Tensors of one device; without the axis `tokens` a call is of one token. */
 export interface SelectiveStateUpdateOptions {
@@ -153,10 +154,10 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
     operands,
     device: options.device,
     outputs: [activation, checkFlag('returnStates', options.returnStates) ? states : undefined],
-    launch: (native, device, isPromise, arrays, cancel) => {
+    launch: (native, device, isPromise, arrays, control) => {
       const codes = [nativeCode[dtype], nativeCode[stateDType], softplus] as const;
       nativeSizes.set([batch, tokens, dim, dstate, groups, slots, ...codes]);
-      return native.selectiveStateUpdate(device, isPromise, nativeSizes, rawSlots, cancel, ...arrays);
+      return native.selectiveStateUpdate(device, isPromise, nativeSizes, rawSlots, control, ...arrays);
     },
   };
 }
