@@ -1,8 +1,9 @@
 // The way of large host arrays to a device and back, in slices. Here the arrays are small and the slices tiny; on a CPU,
 // whose memory needs no link, the same code runs with copies in the place of transfers.
 import { describe, expect, test } from '@jest/globals';
-import { complaints, limitsOf } from './support/closeness';
+import { complaints, complaintsAgainstReference, limitsOf } from './support/closeness';
 import { describeOnEachDevice } from './support/devices';
+import { rejectionOf } from './support/failures';
 import { type CaseSpec, randomCase } from './support/random-case';
 import { referenceScan } from './support/reference';
 import { callInSlices } from './support/sliced-call';
@@ -62,7 +63,7 @@ describeOnEachDevice((device) => {
       const limits = limitsOf(problem, want);
       for (const sliceBytes of sliceSizes) {
         for (const form of ['sync', 'promise'] as const) {
-          const got = await callInSlices(problem, device, form, sliceBytes);
+          const got = await callInSlices(problem, device, form, { sliceBytes });
           expect(complaints(got, want, limits, `${form}, slices of ${sliceBytes} bytes`)).toEqual([]);
           expect(got.done).toBe(problem.u.length);
         }
@@ -71,21 +72,50 @@ describeOnEachDevice((device) => {
 
     test.each(rows)('without a last state, %s: %s', async (_name, _reason, change) => {
       const problem = randomCase({ ...change, layout });
-      const { out } = await callInSlices(problem, device, 'sync', 3000);
-      expect((await callInSlices(problem, device, 'sync', 3000, false)).out).toEqual(out);
+      const { out } = await callInSlices(problem, device, 'sync', { sliceBytes: 3000 });
+      expect((await callInSlices(problem, device, 'sync', { sliceBytes: 3000, hasLastState: false })).out).toEqual(out);
     });
 
     test('the smaller the slices, the more there are', async () => {
       const problem = randomCase({ batch: 2, dim: 33, seqlen: 65, layout });
       const counts = [];
       for (const sliceBytes of [1, 3000, 12_000, 1e9]) {
-        counts.push((await callInSlices(problem, device, 'sync', sliceBytes)).slices);
+        counts.push((await callInSlices(problem, device, 'sync', { sliceBytes })).slices);
       }
       // Of one row or step each, down to one for all.
       expect(counts[0]).toBe(layout === 'bdl' ? 2 * 33 : 2 * 65);
       expect(counts.at(-1)).toBe(1);
       expect([...counts].sort((a, b) => b - a)).toEqual(counts);
       expect(new Set(counts).size).toBe(counts.length);
+    });
+  });
+
+  describe('arrays that JavaScript may take away while they are read', () => {
+    const problem = randomCase({ batch: 3, dim: 33, seqlen: 65 });
+    const sliceBytes = 3000;
+
+    test.each(['u', 'z'] as const)('%s detached before the first turn', async (name) => {
+      const call = callInSlices(problem, device, 'promise', {
+        sliceBytes,
+        beforeTurn: (arrays) => structuredClone(arrays[name].buffer, { transfer: [arrays[name].buffer] }),
+      });
+      const failure = (await rejectionOf(call)) as { code: string; message: string };
+      expect(failure).toMatchObject({
+        code: 'ERR_SHAPE',
+        message: expect.stringContaining(`Expected ${name} to keep`),
+      });
+    });
+
+    test('abort, and the next call is right', async () => {
+      const call = callInSlices(problem, device, 'promise', { sliceBytes, beforeTurn: (_arrays, abort) => abort() });
+      expect(await rejectionOf(call)).toMatchObject({ code: 'ERR_ABORTED' });
+      const got = await callInSlices(problem, device, 'promise', { sliceBytes });
+      expect(complaintsAgainstReference(problem, got)).toEqual([]);
+    });
+
+    test('many calls at once', async () => {
+      const calls = Array.from({ length: 5 }, () => callInSlices(problem, device, 'promise', { sliceBytes }));
+      for (const got of await Promise.all(calls)) expect(complaintsAgainstReference(problem, got)).toEqual([]);
     });
   });
 });

@@ -45,7 +45,7 @@ HostCall::HostCall(const Queue& queue, const OpCall& call, bool is_promise, size
     if (is_promise && operand.host != nullptr && !is_pinned[i]) reading_ = Reading::kInTurns;
   }
   if (slice_bytes == 0) slice_bytes = kSliceBytes;
-  const size_t chunk_bytes = std::clamp<size_t>(slice_bytes / 2, 1, HostLink::kSlotBytes);
+  const size_t chunk_bytes = std::clamp<size_t>(slice_bytes / 2, 1000, HostLink::kSlotBytes);
   pipeline_ = std::make_unique<HostPipeline>(call.slices(slice_bytes), arrays_, std::move(is_pinned), chunk_bytes,
                                              reading_ == Reading::kInTurns);
 }

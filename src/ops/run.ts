@@ -1,5 +1,6 @@
 import { sizeOf } from '../check.js';
 import { type Device, readyDevice } from '../device.js';
+import { bytesOf } from '../dtype.js';
 import { type FloatArray, type HostView, newFloatArray, rawView } from '../host-array.js';
 import {
   awaitNative,
@@ -69,7 +70,10 @@ export async function run<Name extends string>(
   let outputs: Output[] = [];
   try {
     const views = hostViews(run);
-    const isSmall = bytesOf(views) <= bytesAtCall;
+    const inputBytes = bytesOfViews(views);
+    const isSmall = inputBytes <= bytesAtCall;
+    // What a launch on a GPU reads before it returns, see native/runtime/host_call.h.
+    const isReadAtLaunch = inputBytes + bytesOfOutputs(run) <= bytesAtCall;
     const stageViews = () =>
       stage(
         views,
@@ -78,14 +82,14 @@ export async function run<Name extends string>(
       );
     // Tensors live on a device that is ready, so that calls on them enqueue at once, in the order they are written.
     const ready = operands.areTensors ? operands.device(run.device) : readyDevice(run.device);
-    if (ready instanceof Promise && isSmall) staged = await stageViews();
+    if (views.size > 0 && isSmall && (ready instanceof Promise || !isReadAtLaunch)) staged = await stageViews();
     const device = ready instanceof Promise ? await ready : ready;
-    if (device.index < 0 && staged.size === 0) staged = await stageViews();
+    if (device.index < 0 && views.size > staged.size) staged = await stageViews();
     throwIfAborted(signal);
     outputs = makeOutputs(run, device);
     const arrays = nativeArrays(run, outputs, staged);
     const launched = awaitNative((native) => run.launch(native, device.index, true, arrays, control) as Promise<void>);
-    const done = control && !isSmall ? feedUntilSettled(launched, control, arrays) : launched;
+    const done = control && !isSmall && device.index >= 0 ? feedUntilSettled(launched, control, arrays) : launched;
     await (control && onProgress ? reportUntilSettled(done, control, totalOf(run), onProgress) : done);
     return { outputs, device: device.name };
   } catch (error) {
@@ -102,7 +106,11 @@ function totalOf<Name extends string>({ outputs }: OpRun<Name>): number {
   return sizeOf((outputs[0] as Spec).axes);
 }
 
-function bytesOf(views: ReadonlyMap<unknown, HostView>): number {
+function bytesOfOutputs<Name extends string>({ outputs }: OpRun<Name>): number {
+  return outputs.reduce((bytes, spec) => bytes + (spec ? sizeOf(spec.axes) * bytesOf[spec.dtype] : 0), 0);
+}
+
+function bytesOfViews(views: ReadonlyMap<unknown, HostView>): number {
   let bytes = 0;
   for (const { raw } of views.values()) bytes += raw.byteLength;
   return bytes;

@@ -19,13 +19,22 @@ export interface SlicedResult extends CallResult {
   done: number;
 }
 
-/** One call through the pipeline, whose slices move about so many bytes. Arrays are raw bits of the case's dtype. */
+interface SlicedOptions {
+  /** About how many bytes a slice moves. */
+  sliceBytes: number;
+  hasLastState?: boolean;
+  /** Promise form: called before each turn of reading, and may take its arrays away. */
+  beforeTurn?: (arrays: Record<'u' | 'z', RawArray>, abort: () => void) => void;
+}
+
+type RawArray = Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
+
+/** One call through the pipeline. */
 export async function callInSlices(
   c: ScanCase,
   device: string,
   form: Form,
-  sliceBytes: number,
-  hasLastState = true,
+  { sliceBytes, hasLastState = true, beforeTurn }: SlicedOptions,
 ): Promise<SlicedResult> {
   const module = native();
   const states = sequencesOf(c).length;
@@ -37,9 +46,10 @@ export async function callInSlices(
   const matrix = (x: Float64Array, isConstant: boolean) => raw(x, isConstant ? 'float32' : c.dtype);
   const single = (x: Float64Array | undefined) => x && raw(x, 'float32');
   const own = (x: Float64Array | undefined) => x && raw(x, c.dtype);
+  const [u, z] = [raw(c.u, c.dtype), own(c.z)];
   const arrays = [
-    ...[own(c.u), own(c.delta), single(c.A), matrix(c.B, c.constantB), matrix(c.C, c.constantC)],
-    ...[single(c.D), own(c.z), single(c.deltaBias), single(c.initialState), out],
+    ...[u, own(c.delta), single(c.A), matrix(c.B, c.constantB), matrix(c.C, c.constantC)],
+    ...[single(c.D), z, single(c.deltaBias), single(c.initialState), out],
     hasLastState ? new Uint32Array(lastState.buffer) : undefined,
   ];
   const starts = c.cuSeqlens && new Uint32Array(Int32Array.from(c.cuSeqlens).buffer);
@@ -48,7 +58,16 @@ export async function callInSlices(
   const isPromise = form === 'promise';
   const call = module.selectiveScan(index, isPromise, Float64Array.of(...sizes, flags), starts, control, ...arrays);
   if (isPromise) {
-    while (module.feedCall(control, ...arrays) !== 0) await new Promise(setImmediate);
+    // A call that is aborted before it has begun never reads.
+    let isSettled = false;
+    const settle = (): void => {
+      isSettled = true;
+    };
+    call.then(settle, settle);
+    do {
+      await new Promise(setImmediate);
+      beforeTurn?.({ u, z: z as RawArray }, () => module.abortCall(control));
+    } while (!isSettled && module.feedCall(control, ...arrays) !== 0);
     await call;
   }
   const bits = c.dtype;
@@ -62,7 +81,7 @@ export async function callInSlices(
 }
 
 /** The bits of values in a dtype, as the native side takes them. */
-function raw(values: Float64Array, dtype: DType): Uint32Array | Uint16Array {
+function raw(values: Float64Array, dtype: DType): RawArray {
   const { data } = Tensor.from(new Float32Array(values), [values.length], dtype);
-  return dtype === 'float32' ? new Uint32Array(data.buffer) : (data as Uint16Array);
+  return (dtype === 'float32' ? new Uint32Array(data.buffer) : data).slice() as RawArray;
 }
