@@ -1,6 +1,8 @@
 // The CUDA backend's table, and what it says of the devices there are.
 #include <cuda_runtime.h>
 
+#include <cstdlib>
+
 #include "../native/ops.h"
 #include "host_copies.cuh"
 #include "queue.cuh"
@@ -34,7 +36,9 @@ Status count_devices(int* devices) {
                                " or newer."};
   }
   if (error == cudaErrorNoDevice || error == cudaSuccess) {
-    return {Code::kDevice, "The NVIDIA driver is installed but shows no GPU; CUDA_VISIBLE_DEVICES may hide it."};
+    const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    if (visible == nullptr) return {Code::kDevice, "The NVIDIA driver is installed but finds no GPU."};
+    return {Code::kDevice, "The NVIDIA driver shows no GPU: CUDA_VISIBLE_DEVICES is '" + std::string(visible) + "'."};
   }
   return {Code::kDevice, std::string("Counting the GPUs failed with ") + cudaGetErrorName(error) + " (" +
                              cudaGetErrorString(error) + ")."};

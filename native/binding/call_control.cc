@@ -37,8 +37,7 @@ Napi::Value run_on_host_arrays(const Napi::CallbackInfo& info, const std::shared
     throw to_error(env, {Code::kDevice, "Expected all arrays of a call on the device that it runs on."});
   }
   const size_t slice_bytes = control != nullptr ? control->slice_bytes : 0;
-  const auto host = std::make_shared<HostCall>(*queue, call, is_promise, slice_bytes);
-  check(env, host->take(*queue));
+  const auto host = std::make_shared<HostCall>(queue, call, is_promise, slice_bytes);
   if (is_promise && host->reading() == HostCall::Reading::kInTurns && control == nullptr) {
     throw Napi::TypeError::New(env, "Expected a control, by which large arrays are read.");
   }
@@ -46,8 +45,8 @@ Napi::Value run_on_host_arrays(const Napi::CallbackInfo& info, const std::shared
     control->host = host;
     control->operands = call.operands;
   }
-  Work work =
-      with_progress([queue = queue.get(), host](const Call& context) { return host->run(*queue, context); }, control);
+  if (host->is_small()) check(env, queue->run([&](const Call&) { return host->begin(); }));
+  Work work = with_progress([host](const Call& context) { return host->finish(context); }, control);
   if (!is_promise) {
     check(env, queue->run(work));
     return env.Undefined();

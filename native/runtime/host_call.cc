@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "huge_pages.h"
 #include "pinned_blocks.h"
 
 namespace selective_scan {
@@ -24,8 +25,8 @@ int index_of(const Queue& queue) { return queue.device() == kCpuDevice ? 0 : que
 
 }  // namespace
 
-HostCall::HostCall(const Queue& queue, const OpCall& call, bool is_promise, size_t slice_bytes)
-    : pinned_(call.operands.size()) {
+HostCall::HostCall(std::shared_ptr<Queue> queue, const OpCall& call, bool is_promise, size_t slice_bytes)
+    : queue_(std::move(queue)), pinned_(call.operands.size()) {
   size_t bytes = 0;
   for (size_t i = 0; i < call.operands.size(); ++i) {
     const Operand& operand = call.operands[i];
@@ -39,8 +40,9 @@ HostCall::HostCall(const Queue& queue, const OpCall& call, bool is_promise, size
   std::vector<bool> is_pinned(call.operands.size());
   for (size_t i = 0; i < call.operands.size(); ++i) {
     const Operand& operand = call.operands[i];
+    if (operand.is_output) use_huge_pages(arrays_[i], operand.bytes);
     if (operand.is_output || operand.bytes == 0) continue;
-    pinned_[i] = PinnedMemory::find(queue.backend(), arrays_[i], operand.bytes);
+    pinned_[i] = PinnedMemory::find(queue_->backend(), arrays_[i], operand.bytes);
     is_pinned[i] = pinned_[i] != nullptr;
     if (is_promise && operand.host != nullptr && !is_pinned[i]) reading_ = Reading::kInTurns;
   }
@@ -50,51 +52,59 @@ HostCall::HostCall(const Queue& queue, const OpCall& call, bool is_promise, size
                                              reading_ == Reading::kInTurns);
 }
 
-Status HostCall::take(const Queue& queue) {
-  if (pipeline_ || small_.slices.empty()) return {};
+HostCall::~HostCall() {
+  if (memory_ == nullptr) return;
+  // A call that was given up after it had begun: the block may go when nothing uses it any more.
+  fetch();
+}
+
+Status HostCall::begin() {
+  if (small_.slices.empty()) return {};
+  const Backend& backend = queue_->backend();
   const Slice& slice = small_.slices.front();
   const HostImage& shared = small_.shared.front();
   const size_t in_at = aligned(shared.bytes);
-  const size_t bytes = in_at + aligned(slice.in.bytes) + slice.out.bytes;
-  const Status status = take_pinned_block(queue.backend(), index_of(queue), bytes, &block_);
+  out_at_ = in_at + aligned(slice.in.bytes);
+  Status status = take_pinned_block(backend, index_of(*queue_), out_at_ + slice.out.bytes, &block_);
   if (!status.ok()) return status;
   shared.gather(arrays_, 0, shared.bytes, block_->data());
   slice.in.gather(arrays_, 0, slice.in.bytes, block_->data() + in_at);
-  return {};
-}
 
-Status HostCall::run(const Queue& queue, const Call& call) {
-  if (!pipeline_) return run_small(queue, call);
-  if (pipeline_->slices() == 0) return {};
-  const Status status = pipeline_->run(queue, call);
-  return failed_.load(std::memory_order_acquire) ? failure_ : status;
-}
-
-Status HostCall::run_small(const Queue& queue, const Call& call) {
-  if (small_.slices.empty()) return {};
-  const Backend& backend = queue.backend();
-  const Slice& slice = small_.slices.front();
-  const HostImage& shared = small_.shared.front();
-  const size_t in_at = aligned(shared.bytes);
-  const size_t out_at = in_at + aligned(slice.in.bytes);
   void* memory = nullptr;
-  Status status = backend.allocate(queue.handle(), out_at + slice.out.bytes, &memory);
+  status = backend.allocate(queue_->handle(), out_at_ + slice.out.bytes, &memory);
   if (!status.ok()) return status;
-  char* const device = static_cast<char*>(memory);
-  status = backend.enqueue_upload(queue.handle(), device, block_->data(), {in_at + slice.in.bytes});
+  memory_ = static_cast<char*>(memory);
+  status = backend.enqueue_upload(queue_->handle(), memory_, block_->data(), {in_at + slice.in.bytes});
+  if (!status.ok()) return status;
   std::vector<void*> addresses(small_.arrays, nullptr);
-  shared.locate(device, &addresses);
-  slice.in.locate(device + in_at, &addresses);
-  slice.out.locate(device + out_at, &addresses);
-  if (status.ok()) status = slice.op(backend, {queue.handle(), call.cancelled, nullptr}, addresses);
-  // Also after an error: the block may go when nothing reads it any more.
-  const Status fetched = backend.download(queue.handle(), block_->data() + out_at, device + out_at, slice.out.bytes);
-  backend.release(queue.handle(), memory);
-  if (status.ok()) status = fetched;
+  shared.locate(memory_, &addresses);
+  slice.in.locate(memory_ + in_at, &addresses);
+  slice.out.locate(memory_ + out_at_, &addresses);
+  return slice.op(backend, {queue_->handle(), nullptr, nullptr}, addresses);
+}
+
+Status HostCall::finish(const Call& call) {
+  if (pipeline_) {
+    if (pipeline_->slices() == 0) return {};
+    const Status status = pipeline_->run(*queue_, call);
+    return failed_.load(std::memory_order_acquire) ? failure_ : status;
+  }
+  if (small_.slices.empty()) return {};
+  const Slice& slice = small_.slices.front();
+  const Status status = fetch();
   if (!status.ok()) return status;
-  slice.out.scatter(arrays_, 0, slice.out.bytes, block_->data() + out_at);
+  slice.out.scatter(arrays_, 0, slice.out.bytes, block_->data() + out_at_);
   if (call.done != nullptr) call.done->fetch_add(slice.elements, std::memory_order_relaxed);
   return {};
+}
+
+Status HostCall::fetch() {
+  const size_t bytes = small_.slices.front().out.bytes;
+  const Status status =
+      queue_->backend().download(queue_->handle(), block_->data() + out_at_, memory_ + out_at_, bytes);
+  queue_->backend().release(queue_->handle(), memory_);
+  memory_ = nullptr;
+  return status;
 }
 
 HostFeed::Turn HostCall::feed() {
@@ -105,7 +115,7 @@ void HostCall::fail(Status status) {
   if (failed_.load(std::memory_order_relaxed)) return;
   failure_ = std::move(status);
   failed_.store(true, std::memory_order_release);
-  pipeline_->feed().end();
+  pipeline_->feed().stop();
 }
 
 }  // namespace selective_scan

@@ -53,12 +53,17 @@ void HostFeed::free_one() {
   fillable_.notify_one();
 }
 
+void HostFeed::stop() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  has_ended_ = true;
+  fillable_.notify_all();
+  filled_one_.notify_all();
+}
+
 void HostFeed::end() {
+  stop();
   {
     std::unique_lock<std::mutex> lock(mutex_);
-    has_ended_ = true;
-    fillable_.notify_all();
-    filled_one_.notify_all();
     idle_.wait(lock, [this] { return active_ == 0; });
   }
   for (std::thread& thread : threads_) thread.join();

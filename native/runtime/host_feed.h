@@ -30,7 +30,9 @@ class HostFeed {
   bool take(size_t i, const std::atomic<bool>* cancelled);
   // The slot of the oldest chunk taken may be filled again.
   void free_one();
-  // Nothing is read any more when this returns.
+  // Nothing more is begun to be read. From any thread.
+  void stop();
+  // Nothing is read any more when this returns. For the thread that began it.
   void end();
 
   // A turn: reads for about a millisecond, with the caller's help.
