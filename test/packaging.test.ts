@@ -12,6 +12,7 @@ const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf
 const publicNames = [
   'SelectiveScanError',
   'Tensor',
+  'allocPinned',
   'devices',
   'measureRoofs',
   'scanKernel',

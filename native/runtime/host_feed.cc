@@ -9,6 +9,7 @@ namespace selective_scan {
 
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr size_t kMostThreads = 8;
@@ -72,7 +73,7 @@ void HostFeed::end() {
 
 HostFeed::Turn HostFeed::turn() {
   std::unique_lock<std::mutex> lock(mutex_);
-  const auto until = std::chrono::steady_clock::now() + milliseconds(1);
+  const auto until = std::chrono::steady_clock::now() + microseconds(700);
   fillable_.wait_until(lock, until, [this] { return has_ended_ || link_ != nullptr; });
   if (has_ended_ || next_ == chunks_.size()) return Turn::kDone;
   if (link_ == nullptr) return Turn::kNotBegun;
