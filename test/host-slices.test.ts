@@ -1,7 +1,9 @@
 // The way of large host arrays to a device and back, in slices. Here the arrays are small and the slices tiny; on a CPU,
 // whose memory needs no link, the same code runs with copies in the place of transfers.
 import { describe, expect, test } from '@jest/globals';
-import { complaints, complaintsAgainstReference, limitsOf } from './support/closeness';
+import { selectiveScanSync } from 'selective-scan';
+import { typedArrayOptions } from './support/call';
+import { complaints, complaintsAgainstReference, limitsOf, relativeError } from './support/closeness';
 import { describeOnEachDevice } from './support/devices';
 import { rejectionOf } from './support/failures';
 import { type CaseSpec, randomCase } from './support/random-case';
@@ -88,6 +90,15 @@ describeOnEachDevice((device) => {
       expect([...counts].sort((a, b) => b - a)).toEqual(counts);
       expect(new Set(counts).size).toBe(counts.length);
     });
+  });
+
+  test.each(['bdl', 'bld'] as const)('slices and chunks of the usual size, %s', async (layout) => {
+    // 27 MB: two slices, and chunks that fill whole slots.
+    const problem = randomCase({ batch: 1, dim: 64, seqlen: 26_000, dstate: 2, layout });
+    const { out, slices } = await callInSlices(problem, device, 'promise', { sliceBytes: 2 ** 24 });
+    expect(slices).toBe(2);
+    const want = selectiveScanSync(typedArrayOptions(problem, device)).out as Float32Array;
+    expect(relativeError(out, want)).toBeLessThan(1e-6);
   });
 
   describe('arrays that JavaScript may take away while they are read', () => {
