@@ -1,4 +1,4 @@
-// npm run bench -- [scan|step|call] [--device cpu|cuda|cuda:N] [--out FOLDER] [--peer]
+// npm run bench -- [scan|step|call|host] [--device cpu|cuda|cuda:N] [--out FOLDER] [--peer]
 // Measures, prints one table, and writes <machine>-<suite>.json into bench/results (or the folder named). --peer times
 // mamba_ssm side by side, for the suite 'scan' on a GPU, where python3 can import it.
 import { spawnSync } from 'node:child_process';
@@ -7,13 +7,19 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureRoofs, type Roofs } from 'selective-scan';
 import { callColumns, measureCalls } from './call';
+import { hostColumns, measureHosts } from './host';
 import { findDevice, machineName } from './machine';
 import { measureScans, scanColumns } from './scan';
 import { measureSteps, stepColumns } from './step';
 import { type Columns, printTable } from './table';
 
 interface Suite<Row> {
-  measure(device: string, threads: number | undefined, roofs: Roofs | undefined, hasPeer: boolean): Row[];
+  measure(
+    device: string,
+    threads: number | undefined,
+    roofs: Roofs | undefined,
+    hasPeer: boolean,
+  ): Row[] | Promise<Row[]>;
   columns(row: Row): Columns;
 }
 
@@ -21,6 +27,7 @@ const suites: Readonly<Record<string, Suite<unknown>>> = {
   scan: { measure: measureScans, columns: scanColumns },
   step: { measure: measureSteps, columns: stepColumns },
   call: { measure: measureCalls, columns: callColumns },
+  host: { measure: measureHosts, columns: hostColumns },
 };
 
 const { values, positionals } = parseArgs({
@@ -40,7 +47,7 @@ async function main(): Promise<void> {
     throw new Error(`There is no suite '${name}'; there are ${Object.keys(suites).join(', ')}.`);
   }
   if (values.threads !== undefined) {
-    process.stdout.write(JSON.stringify(suite.measure('cpu', Number(values.threads), undefined, false)));
+    process.stdout.write(JSON.stringify(await suite.measure('cpu', Number(values.threads), undefined, false)));
     return;
   }
   const device = findDevice(values.device);
@@ -51,7 +58,7 @@ async function main(): Promise<void> {
   const rows =
     device.device === 'cpu'
       ? cpuRows(name, device.threads)
-      : suite.measure(device.device, undefined, roofs, values.peer);
+      : await suite.measure(device.device, undefined, roofs, values.peer);
   console.log(`${device.device}: ${device.name}`);
   printTable(rows.map((row) => suite.columns(row)));
   if (roofs) {

@@ -1,8 +1,11 @@
 // The CUDA backend's table, and what it says of the devices there are.
 #include <cuda_runtime.h>
 
+#include <cstdlib>
+
 #include "../native/ops.h"
 #include "graph.cuh"
+#include "host_copies.cuh"
 #include "queue.cuh"
 #include "roofs.cuh"
 #include "selective_scan.cuh"
@@ -34,7 +37,9 @@ Status count_devices(int* devices) {
                                " or newer."};
   }
   if (error == cudaErrorNoDevice || error == cudaSuccess) {
-    return {Code::kDevice, "The NVIDIA driver is installed but shows no GPU; CUDA_VISIBLE_DEVICES may hide it."};
+    const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    if (visible == nullptr) return {Code::kDevice, "The NVIDIA driver is installed but finds no GPU."};
+    return {Code::kDevice, "The NVIDIA driver shows no GPU: CUDA_VISIBLE_DEVICES is '" + std::string(visible) + "'."};
   }
   return {Code::kDevice, std::string("Counting the GPUs failed with ") + cudaGetErrorName(error) + " (" +
                              cudaGetErrorString(error) + ")."};
@@ -59,11 +64,36 @@ Status describe_device(int device, DeviceInfo* info) {
 
 const Backend& cuda_backend() {
   static const Backend backend = {
-      count_devices, describe_device, open_queue,    close_queue,    allocate,
-      release,       upload,          download,      copy,           mark,
-      wait,          follow,          unmark,        release_after,  begin_capture,
-      begin_call,    end_call,        end_capture,   replay,         drop_graph,
-      memory_use,    empty_cache,     measure_roofs, selective_scan, selective_state_update,
+      count_devices,
+      describe_device,
+      open_queue,
+      close_queue,
+      allocate,
+      release,
+      upload,
+      download,
+      copy,
+      mark,
+      wait,
+      order_after,
+      unmark,
+      release_after,
+      begin_capture,
+      begin_call,
+      end_call,
+      end_capture,
+      replay,
+      drop_graph,
+      memory_use,
+      empty_cache,
+      allocate_pinned,
+      release_pinned,
+      enqueue_upload,
+      enqueue_download,
+      follow,
+      measure_roofs,
+      selective_scan,
+      selective_state_update,
       describe_scan,
   };
   return backend;

@@ -118,7 +118,7 @@ Status wait(void* queue, void* mark) {
   return status;
 }
 
-Status follow(void* queue, void* mark) {
+Status order_after(void* queue, void* mark) {
   const auto& q = *static_cast<CudaQueue*>(queue);
   Status status = enter_device(q.device);
   if (!status.ok()) return status;

@@ -30,7 +30,7 @@ Status upload(void* queue, void* target, const void* source, size_t bytes);
 Status download(void* queue, void* target, const void* source, size_t bytes);
 Status copy(void* queue, void* target, const void* source, size_t bytes);
 Status mark(void* queue, void** mark);
-Status follow(void* queue, void* mark);
+Status order_after(void* queue, void* mark);
 void unmark(void* queue, void* mark);
 void release_after(void* queue, void* memory, void* const* marks, size_t count);
 Status memory_use(int device, MemoryUse* use);

@@ -141,10 +141,19 @@ struct SelectiveStateUpdateParams {
   const int32_t* device_slots = nullptr;
 };
 
-// One call's surroundings: the queue it runs in, and a flag that asks a long CPU op to stop early with kAborted.
+// One call's surroundings: the queue it runs in, a flag that asks a long CPU op to stop early with kAborted, and a
+// count that it raises by the elements of its main output as they are done.
 struct Call {
   void* queue = nullptr;
   const std::atomic<bool>* cancelled = nullptr;  // may be null
+  std::atomic<int64_t>* done = nullptr;          // may be null
+};
+
+// Rows of bytes that lie `stride` apart in host memory and one after the other on the device.
+struct HostRows {
+  size_t bytes = 0;  // of one
+  size_t count = 1;
+  size_t stride = 0;
 };
 
 // A backend serves devices of one kind. Every function may be called from any thread, also at the same time as others
@@ -172,8 +181,8 @@ struct Backend {
   Status (*wait)(void* queue, void* mark);
 
   // Of several queues of a device. Null on a CPU, whose ops have run when the call returns.
-  // What is enqueued from now on runs after another queue's mark; unmark frees one that nobody waits for.
-  Status (*follow)(void* queue, void* mark);
+  // What is enqueued from now on runs after another queue's mark, which stays; unmark frees it.
+  Status (*order_after)(void* queue, void* mark);
   void (*unmark)(void* queue, void* mark);
   // As release, of memory that other queues have used, up to these marks of theirs. Frees the marks.
   void (*release_after)(void* queue, void* memory, void* const* marks, size_t count);
@@ -192,6 +201,15 @@ struct Backend {
   // Of a device on which there is at least one queue. Null where memory is not kept.
   Status (*memory_use)(int device, MemoryUse* use);
   Status (*empty_cache)(int device);
+
+  // Host memory that a device reads and writes by itself, at the speed of the link. On a CPU it is ordinary memory.
+  Status (*allocate_pinned)(int device, size_t bytes, void** memory);
+  void (*release_pinned)(void* memory);
+  // Copies between pinned memory and the device that are only enqueued, in order with the queue's other work.
+  Status (*enqueue_upload)(void* queue, void* target, const void* source, const HostRows& rows);
+  Status (*enqueue_download)(void* queue, void* target, const void* source, const HostRows& rows);
+  // What the queue is given from now on runs after the mark, which is of any queue of the same device, and is freed.
+  Status (*follow)(void* queue, void* mark);
 
   Status (*measure_roofs)(void* queue, Roofs* roofs);
 

@@ -2,8 +2,11 @@ import { refuseInCapture } from './capturing.js';
 import { SelectiveScanError } from './errors.js';
 import { awaitNative, callNative, type NativeDevices } from './native.js';
 
-/** The CPU: its vector code, chosen at run time, and the threads an op may use. */
-export type CpuDevice = NativeDevices['cpu'];
+/**
+ * The CPU: its vector code, chosen at run time, and the threads an op may use. Where there is no GPU, `noGpu` says why: no
+ * driver, a driver too old, none that it finds or shows, or a build without CUDA.
+ */
+export type CpuDevice = NativeDevices['cpu'] & { noGpu?: string };
 
 /** A GPU: memory in bytes, compute capability and the CUDA version of its driver, as in '9.0' and '13.0'. */
 export type CudaDevice = NativeDevices['gpus'][number];
@@ -35,8 +38,8 @@ function find(): NativeDevices {
 
 /** The devices of this machine, the CPU first. */
 export function devices(): (CpuDevice | CudaDevice)[] {
-  const { cpu, gpus } = find();
-  return [{ ...cpu }, ...gpus.map((gpu) => ({ ...gpu }))];
+  const { cpu, gpus, noGpu } = find();
+  return [{ ...cpu, ...(gpus.length === 0 && { noGpu }) }, ...gpus.map((gpu) => ({ ...gpu }))];
 }
 
 /**

@@ -77,7 +77,13 @@ export function newRawArray(dtype: DType, length: number): Float32Array | Uint16
 /** The same for a result that a caller gets: 16-bit floats are float16 in the runtime's Float16Array. */
 export function newFloatArray(dtype: DType, length: number): FloatArray {
   const raw = newRawArray(dtype, length);
-  if (dtype !== 'float16') return raw as Float32Array;
-  const { Float16Array } = globalThis as unknown as { Float16Array: new (buffer: ArrayBufferLike) => Float16ArrayLike };
-  return new Float16Array(raw.buffer);
+  return dtype === 'float16' ? (typedArrayOver(raw.buffer as ArrayBuffer, dtype) as FloatArray) : (raw as Float32Array);
+}
+
+/** All of a buffer as an array of a dtype: float16 in a Float16Array where the runtime has it, else as bits. */
+export function typedArrayOver(buffer: ArrayBuffer, dtype: DType): HostArray {
+  if (dtype === 'int32') return new Int32Array(buffer);
+  if (bytesOf[dtype] === 4 || dtype === 'complex64') return new Float32Array(buffer);
+  const { Float16Array } = globalThis as { Float16Array?: new (buffer: ArrayBuffer) => Float16ArrayLike };
+  return dtype === 'float16' && Float16Array ? new Float16Array(buffer) : new Uint16Array(buffer);
 }

@@ -12,6 +12,7 @@ export type { DType } from './dtype.js';
 export { type ErrorCode, SelectiveScanError } from './errors.js';
 export type { Graph } from './graph.js';
 export type { FloatArray, HostArray } from './host-array.js';
+export type { Progress } from './ops/progress.js';
 export { type ScanKernelOptions, scanKernel } from './ops/scan-kernel.js';
 export {
   type Layout,
@@ -27,6 +28,7 @@ export {
   selectiveStateUpdate,
   selectiveStateUpdateSync,
 } from './ops/selective-state-update.js';
+export { allocPinned } from './pinned.js';
 export type { Queue, QueueEvent } from './queue.js';
 export { Stream } from './stream.js';
 export { Tensor, type TransferOptions } from './tensor.js';

@@ -5,8 +5,8 @@ import type { RawView } from './host-array.js';
 /** The number of a piece of memory on one device. Whoever is given it releases it. */
 export type NativeMemory = number & { readonly __brand: 'NativeMemory' };
 
-/** A flag that stops a submitted call early. */
-export type CancelFlag = { readonly __brand: 'CancelFlag' };
+/** By which one submitted call is aborted, asked how far it is, and given its arrays to read. */
+export type CallControl = { readonly __brand: 'CallControl' };
 
 /** A point in a queue. */
 export type NativeEvent = { readonly __brand: 'NativeEvent' };
@@ -62,15 +62,20 @@ export interface Native {
   replay(graph: NativeGraph): void;
   releaseGraph(graph: NativeGraph): void;
 
-  makeCancelFlag(): CancelFlag;
-  raiseCancelFlag(flag: CancelFlag): void;
+  allocatePinned(bytes: number): ArrayBuffer;
+
+  makeCallControl(sliceBytes?: number): CallControl;
+  abortCall(control: CallControl): void;
+  progressOf(control: CallControl): { done: number; slices: number };
+  /** Reads a part of a submitted call's arrays: 0 when it need not be called again, 2 when the call has not begun. */
+  feedCall(control: CallControl, ...arrays: readonly NativeArray[]): 0 | 1 | 2;
 
   selectiveScan(
     queue: number,
     isPromise: boolean,
     sizes: Float64Array,
     cuSeqlens: RawView | undefined,
-    cancel: CancelFlag | undefined,
+    control: CallControl | undefined,
     ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
   selectiveStateUpdate(
@@ -78,7 +83,7 @@ export interface Native {
     isPromise: boolean,
     sizes: Float64Array,
     slots: RawView | undefined,
-    cancel: CancelFlag | undefined,
+    control: CallControl | undefined,
     ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
 

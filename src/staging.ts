@@ -3,7 +3,7 @@ import type { HostView } from './host-array.js';
 import { callNative, type NativeMemory } from './native.js';
 
 /** Copied before the call returns, so that small inputs may be changed at once. */
-const bytesAtCall = 4 * 1024 * 1024;
+export const bytesAtCall = 4 * 1024 * 1024;
 
 /** Copied in each later turn of the event loop: under a millisecond, also where the target's pages are new. */
 const bytesPerTurn = 1024 * 1024;

@@ -13,6 +13,7 @@ const publicNames = [
   'SelectiveScanError',
   'Stream',
   'Tensor',
+  'allocPinned',
   'device',
   'devices',
   'measureRoofs',

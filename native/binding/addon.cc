@@ -1,11 +1,12 @@
 // The module's exports: everything that src/native.ts types.
 #include <napi.h>
 
-#include "arguments.h"
+#include "call_control.h"
 #include "devices.h"
 #include "environment.h"
 #include "errors.h"
 #include "memory.h"
+#include "pinned.h"
 #include "selective_scan.h"
 #include "selective_state_update.h"
 #include "streams.h"
@@ -19,8 +20,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   define_memory(env, exports);
   define_devices(env, exports);
   define_streams(env, exports);
-  exports.Set("makeCancelFlag", Napi::Function::New(env, guarded<make_cancel_flag>));
-  exports.Set("raiseCancelFlag", Napi::Function::New(env, guarded<raise_cancel_flag>));
+  define_pinned(env, exports);
+  define_call_control(env, exports);
 
   // The ops, one line each.
   exports.Set("selectiveScan", Napi::Function::New(env, guarded<selective_scan>));

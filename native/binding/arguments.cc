@@ -3,7 +3,6 @@
 #include <cstring>
 #include <limits>
 #include <string>
-#include <utility>
 
 #include "environment.h"
 #include "errors.h"
@@ -99,6 +98,7 @@ namespace {
 
 Operand operand_of(const Memories& memories, const Napi::Value& value, const ArraySpec& spec) {
   Operand operand;
+  operand.name = spec.name;
   operand.is_output = spec.is_output;
   operand.bytes = spec.bytes;
   size_t found = 0;
@@ -136,79 +136,6 @@ std::vector<Operand> operands_of(const Napi::CallbackInfo& info, size_t first_ar
     operands.push_back(operand_of(memories, info[first_array + operands.size()], spec));
   }
   return operands;
-}
-
-Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t first_array, Cancelled cancelled) {
-  const Napi::Env env = info.Env();
-  const bool is_promise = info[1].As<Napi::Boolean>().Value();
-  Environment& environment = Environment::of(env);
-  const std::shared_ptr<Queue>& queue = queue_of(info[0]);
-  for (const Operand& operand : call.operands) {
-    if (operand.storage != nullptr) operand.storage->note_use(queue);
-  }
-  const std::shared_ptr<Graph>& recording = environment.recording;
-  if (recording && &recording->queue() == queue.get() && !is_promise) {
-    call.hold();
-    std::vector<Graph::Use> uses;
-    for (const Operand& operand : call.operands) {
-      if (operand.storage != nullptr) uses.push_back({operand.storage->shared_from_this(), operand.is_output});
-    }
-    const auto run = [queue = queue.get(), call = std::move(call)](const Call& context) {
-      return call.run(*queue, context);
-    };
-    check(env, recording->record(run, uses));
-    return env.Undefined();
-  }
-  const bool enqueue_now = queue->device() != kCpuDevice && call.is_resident(*queue);
-  if (!is_promise || enqueue_now) {
-    check(env, queue->run([&](const Call& context) { return call.run(*queue, context); }));
-    if (!is_promise) return env.Undefined();
-  }
-  std::vector<Napi::Object> views;
-  for (size_t i = first_array; i < info.Length(); ++i) {
-    if (info[i].IsTypedArray()) views.push_back(info[i].As<Napi::Object>());
-  }
-  Done settle;
-  const Napi::Promise promise = environment.promise(views, &settle);
-  if (enqueue_now) {
-    queue->finish(std::move(settle));
-  } else {
-    call.hold();
-    queue->submit(
-        [queue = queue.get(), call = std::move(call)](const Call& context) { return call.run(*queue, context); },
-        std::move(settle), std::move(cancelled));
-  }
-  return promise;
-}
-
-namespace {
-constexpr napi_type_tag kCancelFlag = {0x6f1b0c6f0d2a4f63, 0x9a5e3c1d7b8e2f40};
-}
-
-Napi::Value make_cancel_flag(const Napi::CallbackInfo& info) {
-  auto* flag = new Cancelled(std::make_shared<std::atomic<bool>>(false));
-  Napi::Object holder = Napi::Object::New(info.Env());
-  holder.TypeTag(&kCancelFlag);
-  napi_wrap(
-      info.Env(), holder, flag, [](napi_env, void* data, void*) { delete static_cast<Cancelled*>(data); }, nullptr,
-      nullptr);
-  return holder;
-}
-
-Cancelled cancel_flag_of(const Napi::Value& value) {
-  if (value.IsUndefined()) return nullptr;
-  void* flag = nullptr;
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kCancelFlag) ||
-      napi_unwrap(value.Env(), value, &flag) != napi_ok) {
-    throw Napi::TypeError::New(value.Env(), "Expected a cancel flag.");
-  }
-  return *static_cast<Cancelled*>(flag);
-}
-
-Napi::Value raise_cancel_flag(const Napi::CallbackInfo& info) {
-  const Cancelled flag = cancel_flag_of(info[0]);
-  if (flag) flag->store(true);
-  return info.Env().Undefined();
 }
 
 }  // namespace selective_scan

@@ -65,13 +65,4 @@ std::array<int64_t, kCount> sizes_of(const Napi::Value& value) {
   return sizes;
 }
 
-// Runs an op's call now, or in its queue behind a promise. The arguments begin with the queue and whether a promise is
-// wanted; those from `first_array` on are the op's arrays, of which a promise keeps JavaScript's own alive.
-Napi::Value run_or_submit(const Napi::CallbackInfo& info, OpCall call, size_t first_array, Cancelled cancelled);
-
-// A flag that JavaScript raises to abort a call.
-Napi::Value make_cancel_flag(const Napi::CallbackInfo& info);
-Napi::Value raise_cancel_flag(const Napi::CallbackInfo& info);
-Cancelled cancel_flag_of(const Napi::Value& value);
-
 }  // namespace selective_scan

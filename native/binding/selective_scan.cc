@@ -6,16 +6,17 @@
 #include <vector>
 
 #include "../runtime/device.h"
+#include "../runtime/scan_slices.h"
 #include "arguments.h"
+#include "call_control.h"
 #include "errors.h"
 
 namespace selective_scan {
 
 namespace {
 
-// The last arguments are the arrays, in the order of src/ops/selective-scan.ts.
+// The last arguments are the arrays, in the order of runtime/scan_slices.h.
 constexpr size_t kFirstArray = 5;
-enum Array { kU, kDelta, kA, kB, kC, kD, kZ, kDeltaBias, kInitialState, kOut, kLastState };
 
 // sizes: [batch, dim, seqlen, dstate, groups, sequences, dtype, layout, flags]
 // flags: bit 0 complex, 1 varying B, 2 varying C, 3 deltaSoftplus, 4 batchInvariant
@@ -82,23 +83,6 @@ std::vector<ArraySpec> array_specs(Napi::Env env, const SelectiveScanParams& p) 
   };
 }
 
-SelectiveScanParams with_addresses(SelectiveScanParams params, const std::vector<void*>& at,
-                                   const std::vector<int32_t>& cu_seqlens) {
-  params.u = at[kU];
-  params.delta = at[kDelta];
-  params.A = at[kA];
-  params.B = at[kB];
-  params.C = at[kC];
-  params.D = static_cast<const float*>(at[kD]);
-  params.z = at[kZ];
-  params.delta_bias = static_cast<const float*>(at[kDeltaBias]);
-  params.initial_state = at[kInitialState];
-  params.out = at[kOut];
-  params.last_state = at[kLastState];
-  params.cu_seqlens = cu_seqlens.empty() ? nullptr : cu_seqlens.data();
-  return params;
-}
-
 }  // namespace
 
 Napi::Value selective_scan(const Napi::CallbackInfo& info) {
@@ -107,13 +91,20 @@ Napi::Value selective_scan(const Napi::CallbackInfo& info) {
   std::vector<int32_t> cu_seqlens = read_cu_seqlens(info[3], params);
   OpCall call;
   call.operands = operands_of(info, kFirstArray, array_specs(env, params));
+  std::vector<void*> present;  // which arrays there are
+  for (const Operand& operand : call.operands) present.push_back(operand.present() ? &call : nullptr);
+  call.slices = [params = with_arrays(params, present), cu_seqlens](size_t most_bytes) mutable {
+    params.cu_seqlens = cu_seqlens.empty() ? nullptr : cu_seqlens.data();
+    return slice_scan(params, most_bytes);
+  };
   call.op = [params, cu_seqlens = std::move(cu_seqlens)](const Backend& backend, const Call& context,
                                                          const std::vector<void*>& addresses) -> Status {
     if (params.batch == 0) return {};
-    if (backend.selective_scan == nullptr) return {Code::kUnsupported, "This device has no selectiveScan."};
-    return backend.selective_scan(context, with_addresses(params, addresses, cu_seqlens));
+    SelectiveScanParams placed = with_arrays(params, addresses);
+    placed.cu_seqlens = cu_seqlens.empty() ? nullptr : cu_seqlens.data();
+    return backend.selective_scan(context, placed);
   };
-  return run_or_submit(info, std::move(call), kFirstArray, cancel_flag_of(info[4]));
+  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[4]));
 }
 
 Napi::Value describe_scan(const Napi::CallbackInfo& info) {

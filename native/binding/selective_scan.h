@@ -4,7 +4,7 @@
 
 namespace selective_scan {
 
-// selectiveScan(queue, isPromise, sizes, cuSeqlens, cancelFlag, ...arrays): void | Promise<void>
+// selectiveScan(queue, isPromise, sizes, cuSeqlens, control, ...arrays): void | Promise<void>
 Napi::Value selective_scan(const Napi::CallbackInfo& info);
 
 // describeScan(device, sizes, cuSeqlens, hasZ): string. Of a device that need not be there.

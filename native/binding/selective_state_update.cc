@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "call_control.h"
 #include "errors.h"
 
 namespace selective_scan {
@@ -113,7 +114,7 @@ Napi::Value selective_state_update(const Napi::CallbackInfo& info) {
     }
     return backend.selective_state_update(context, with_addresses(params, addresses, host_slots));
   };
-  return run_or_submit(info, std::move(call), kFirstArray, cancel_flag_of(info[4]));
+  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[4]));
 }
 
 }  // namespace selective_scan

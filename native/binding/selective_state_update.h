@@ -4,7 +4,7 @@
 
 namespace selective_scan {
 
-// selectiveStateUpdate(queue, isPromise, sizes, slots, cancelFlag, ...arrays): void | Promise<void>
+// selectiveStateUpdate(queue, isPromise, sizes, slots, control, ...arrays): void | Promise<void>
 Napi::Value selective_state_update(const Napi::CallbackInfo& info);
 
 }  // namespace selective_scan

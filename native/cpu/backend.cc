@@ -63,6 +63,24 @@ Status mark(void*, void** mark) {
 
 Status wait(void*, void*) { return {}; }
 
+Status allocate_pinned(int, size_t bytes, void** memory) { return allocate(nullptr, bytes, memory); }
+
+Status enqueue_upload(void*, void* target, const void* source, const HostRows& rows) {
+  for (size_t i = 0; i < rows.count; ++i) {
+    std::memcpy(static_cast<char*>(target) + i * rows.bytes, static_cast<const char*>(source) + i * rows.stride,
+                rows.bytes);
+  }
+  return {};
+}
+
+Status enqueue_download(void*, void* target, const void* source, const HostRows& rows) {
+  for (size_t i = 0; i < rows.count; ++i) {
+    std::memcpy(static_cast<char*>(target) + i * rows.stride, static_cast<const char*>(source) + i * rows.bytes,
+                rows.bytes);
+  }
+  return {};
+}
+
 }  // namespace
 
 const Backend& cpu_backend() {
@@ -78,7 +96,7 @@ const Backend& cpu_backend() {
       /*copy=*/copy,
       mark,
       wait,
-      /*follow=*/nullptr,
+      /*order_after=*/nullptr,
       /*unmark=*/nullptr,
       /*release_after=*/nullptr,
       /*begin_capture=*/nullptr,
@@ -89,6 +107,11 @@ const Backend& cpu_backend() {
       /*drop_graph=*/nullptr,
       /*memory_use=*/nullptr,
       /*empty_cache=*/nullptr,
+      allocate_pinned,
+      /*release_pinned=*/free_aligned,
+      enqueue_upload,
+      enqueue_download,
+      /*follow=*/wait,
       /*measure_roofs=*/nullptr,
       cpu_selective_scan,
       cpu_selective_state_update,

@@ -106,6 +106,9 @@ Status run_scan(const Call& call, const SelectiveScanParams& params, const ScanK
         if (slice.carry_only) slice.decay_out = workspace.decay(carry);
       }
       kernel.run(slice);
+      if (call.done && !slice.carry_only) {
+        call.done->fetch_add(slice.channels * (slice.end - slice.begin), std::memory_order_relaxed);
+      }
     });
     if (stopped(call.cancelled)) return {Code::kAborted, "The operation was aborted."};
     if (phase == 0) combine_carries(plan, params.is_complex, &workspace);

@@ -54,7 +54,7 @@ Event::~Event() {
 Status Event::wait_in(Queue& queue) const {
   if (queue.device() != queue_->device()) return {Code::kDevice, "Expected an event of the stream's device."};
   if (&queue == queue_.get()) return {};
-  if (mark_ != nullptr) return queue.backend().follow(queue.handle(), mark_);
+  if (mark_ != nullptr) return queue.backend().order_after(queue.handle(), mark_);
   if (gate_ != nullptr) {
     queue.submit([gate = gate_](const Call& call) { return gate->wait(call.cancelled); }, [](Status) {});
   }

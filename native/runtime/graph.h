@@ -19,7 +19,7 @@ class Graph {
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
-  const Queue& queue() const { return *queue_; }
+  Queue& queue() const { return *queue_; }
 
   struct Use {
     std::shared_ptr<Storage> array;

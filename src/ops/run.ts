@@ -1,20 +1,23 @@
 import { refuseElsewhere, refuseInCapture } from '../capturing.js';
-import { describe, guarded, sizeOf } from '../check.js';
+import { sizeOf } from '../check.js';
 import { type Device, readyDevice } from '../device.js';
-import { SelectiveScanError } from '../errors.js';
+import { bytesOf } from '../dtype.js';
 import { type FloatArray, type HostView, newFloatArray, rawView } from '../host-array.js';
 import {
   awaitNative,
-  type CancelFlag,
+  type CallControl,
   callNative,
   type Native,
   type NativeArray,
   type NativeMemory,
 } from '../native.js';
-import { releaseAll, stage } from '../staging.js';
+import { bytesAtCall, releaseAll, stage } from '../staging.js';
 import { checkStreamDevice } from '../stream.js';
 import { allocateTensor, isTensor, memoryOf, type Tensor } from '../tensor.js';
+import { feedUntilSettled } from './feed.js';
 import type { Operands, Spec } from './operands.js';
+import { type OnProgress, reportUntilSettled } from './progress.js';
+import { onAbort, throwIfAborted } from './signal.js';
 
 /** A checked call of an op, ready to run on either side of a promise. */
 export interface OpRun<Name extends string> {
@@ -30,7 +33,7 @@ export interface OpRun<Name extends string> {
     queue: number,
     isPromise: boolean,
     arrays: readonly NativeArray[],
-    cancel: CancelFlag | undefined,
+    control: CallControl | undefined,
   ) => Promise<void> | undefined;
 }
 
@@ -59,37 +62,50 @@ export function runSync<Name extends string>(run: OpRun<Name>): OpResult {
 }
 
 /** Runs the op without blocking the event loop; resolves to its outputs when they are complete. */
-export async function run<Name extends string>(run: OpRun<Name>, signal: AbortSignal | undefined): Promise<OpResult> {
+export async function run<Name extends string>(
+  run: OpRun<Name>,
+  signal?: AbortSignal,
+  onProgress?: OnProgress,
+): Promise<OpResult> {
   refuseInCapture('a promise form');
   throwIfAborted(signal);
-  const cancel = signal && callNative((native) => native.makeCancelFlag());
-  const abort = () => cancel && callNative((native) => native.raiseCancelFlag(cancel));
-  if (signal) askSignal(() => signal.addEventListener('abort', abort, { once: true }));
+  const { operands } = run;
+  const hasControl = signal !== undefined || onProgress !== undefined || !operands.areTensors;
+  const control = hasControl ? callNative((native) => native.makeCallControl()) : undefined;
+  const stopListening = onAbort(signal, control);
   let staged: ReadonlyMap<Name, NativeMemory> = new Map();
   let outputs: Output[] = [];
   try {
-    if (!run.operands.areTensors) {
-      staged = await stage(
-        hostViews(run),
+    const views = hostViews(run);
+    const inputBytes = bytesOfViews(views);
+    const isSmall = inputBytes <= bytesAtCall;
+    // What a launch on a GPU reads before it returns, see native/runtime/host_call.h.
+    const isReadAtLaunch = inputBytes + bytesOfOutputs(run) <= bytesAtCall;
+    const stageViews = () =>
+      stage(
+        views,
         (name) => name,
         () => throwIfAborted(signal),
       );
-    }
     // Tensors live on a device that is ready, so that calls on them enqueue at once, in the order they are written.
-    const isReady = run.operands.areTensors || run.stream !== undefined;
+    const isReady = operands.areTensors || run.stream !== undefined;
     const ready = isReady ? placeOf(run) : readyDevice(run.device);
+    if (views.size > 0 && isSmall && (ready instanceof Promise || !isReadAtLaunch)) staged = await stageViews();
     const device = ready instanceof Promise ? await ready : ready;
+    if (device.index < 0 && views.size > staged.size) staged = await stageViews();
     throwIfAborted(signal);
     outputs = makeOutputs(run, device);
     const arrays = nativeArrays(run, outputs, staged);
-    await awaitNative((native) => run.launch(native, device.queue, true, arrays, cancel) as Promise<void>);
+    const launched = awaitNative((native) => run.launch(native, device.queue, true, arrays, control) as Promise<void>);
+    const done = control && !isSmall && device.index >= 0 ? feedUntilSettled(launched, control, arrays) : launched;
+    await (control && onProgress ? reportUntilSettled(done, control, totalOf(run), onProgress) : done);
     return { outputs, device: device.name };
   } catch (error) {
     disposeAll(outputs);
     throw error;
   } finally {
     releaseAll(staged.values());
-    if (signal) askSignal(() => signal.removeEventListener('abort', abort));
+    stopListening();
   }
 }
 
@@ -101,27 +117,19 @@ function placeOf<Name extends string>({ operands, device, stream }: OpRun<Name>)
   return stream;
 }
 
-/** An option that is an AbortSignal or left out. */
-export function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined) return undefined;
-  const isSignal = askSignal(() => {
-    const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
-    const listens = typeof addEventListener === 'function' && typeof removeEventListener === 'function';
-    return typeof aborted === 'boolean' && listens;
-  });
-  if (isSignal) return signal as AbortSignal;
-  throw new SelectiveScanError('ERR_OPTION', `Expected signal to be an AbortSignal but received ${describe(signal)}.`);
+/** Elements of the op's main output. */
+function totalOf<Name extends string>({ outputs }: OpRun<Name>): number {
+  return sizeOf((outputs[0] as Spec).axes);
 }
 
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (!signal || !askSignal(() => signal.aborted)) return;
-  const cause = askSignal(() => signal.reason);
-  throw new SelectiveScanError('ERR_ABORTED', 'The operation was aborted.', { cause });
+function bytesOfOutputs<Name extends string>({ outputs }: OpRun<Name>): number {
+  return outputs.reduce((bytes, spec) => bytes + (spec ? sizeOf(spec.axes) * bytesOf[spec.dtype] : 0), 0);
 }
 
-/** A signal may be an object of the caller's own making, which throws what it likes. */
-function askSignal<T>(ask: () => T): T {
-  return guarded('signal', 'ERR_OPTION', ask);
+function bytesOfViews(views: ReadonlyMap<unknown, HostView>): number {
+  let bytes = 0;
+  for (const { raw } of views.values()) bytes += raw.byteLength;
+  return bytes;
 }
 
 function hostViews<Name extends string>({ operands }: OpRun<Name>): Map<Name, HostView> {

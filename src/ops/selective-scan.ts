@@ -6,7 +6,9 @@ import { readStream, type Stream } from '../stream.js';
 import type { Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
-import { checkSignal, type OpResult, type OpRun, run, runSync } from './run.js';
+import { checkOnProgress, type Progress } from './progress.js';
+import { type OpResult, type OpRun, run, runSync } from './run.js';
+import { checkSignal } from './signal.js';
 
 /** 'bdl': activations are [batch, dim, seqlen]. 'bld': [batch, seqlen, dim]. */
 export type Layout = 'bdl' | 'bld';
@@ -74,8 +76,15 @@ export interface SelectiveScanOptions<T extends Tensor | FloatArray = Tensor | F
   device?: string | undefined;
   /** Another queue than the device's own. */
   stream?: Stream | undefined;
-  /** Promise form only: stops the call, which rejects with ERR_ABORTED. */
+  /** Promise form only: stops the call at its next slice; it rejects with ERR_ABORTED. */
   signal?: AbortSignal | undefined;
+  /**
+   * Promise form only: called on the event loop, at most a hundred times a second, while elements of `out` get done, and
+   * with done = total before the promise resolves; never after it settles. With tensors of a GPU, whose work is enqueued
+   * as a whole, only at the end. An error that it throws stops the call, which rejects with ERR_OPTION and the error as
+   * its cause.
+   */
+  onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 export interface SelectiveScanResult<T extends Tensor | FloatArray = Tensor | FloatArray> {
@@ -98,7 +107,7 @@ const known: ReadonlySet<string> = new Set<keyof SelectiveScanOptions>([
   ...(['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'batchInvariant', 'layout', 'dims'] as const),
   ...(['complexA', 'constantB', 'constantC', 'device', 'stream'] as const),
 ]);
-const knownWithSignal: ReadonlySet<string> = new Set([...known, 'signal']);
+const knownOfPromise: ReadonlySet<string> = new Set([...known, 'signal', 'onProgress']);
 const knownDims: ReadonlySet<string> = new Set<keyof SelectiveScanDims>([
   ...(['batch', 'dim', 'seqlen', 'dstate', 'groups'] as const),
 ]);
@@ -115,18 +124,20 @@ const nativeSizes = new Float64Array(9);
  *
  * with twice the real part of the sum where A is complex. States and arithmetic are float32 (complex64) at least.
  *
- * Settles when the result is complete and never blocks the event loop. Typed arrays are copied at the call; above 4 MB in
- * slices over turns of the event loop, and then they must not change until the promise settles.
+ * Settles when the result is complete and never blocks the event loop. Typed arrays of 4 MB or less, all together, are
+ * copied at the call; of more, in slices over turns of the event loop, and then they must not change until the promise
+ * settles. On a GPU those of allocPinned() are read in place, and more than its memory holds goes through it in slices.
  * Rejects with a SelectiveScanError: ERR_SHAPE, ERR_DTYPE, ERR_OPTION, ERR_DEVICE, ERR_DISPOSED, ERR_OUT_OF_MEMORY,
  * ERR_DEVICE_LOST, ERR_BACKEND_LOAD or ERR_ABORTED.
  */
 export async function selectiveScan<T extends Tensor | FloatArray>(
   options: SelectiveScanOptions<T>,
 ): Promise<SelectiveScanResult<T>> {
-  const read = readOptions<SelectiveScanOptions>(options, knownWithSignal, 'options');
+  const read = readOptions<SelectiveScanOptions>(options, knownOfPromise, 'options');
   const signal = checkSignal(read.signal);
+  const onProgress = checkOnProgress(read.onProgress);
   const plan = prepare(read);
-  return resultOf(await run(plan, signal));
+  return resultOf(await run(plan, signal, onProgress));
 }
 
 /**
@@ -134,7 +145,7 @@ export async function selectiveScan<T extends Tensor | FloatArray>(
  * work is only enqueued, and toArray() waits for it.
  */
 export function selectiveScanSync<T extends Tensor | FloatArray>(
-  options: Omit<SelectiveScanOptions<T>, 'signal'>,
+  options: Omit<SelectiveScanOptions<T>, 'signal' | 'onProgress'>,
 ): SelectiveScanResult<T> {
   const plan = prepare(readOptions<SelectiveScanOptions>(options, known, 'options'));
   return resultOf(runSync(plan));
@@ -198,10 +209,10 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
     device: options.device,
     stream: readStream(options.stream),
     outputs: [activation, returnLastState ? state : undefined],
-    launch: (native, queue, isPromise, arrays, cancel) => {
+    launch: (native, queue, isPromise, arrays, control) => {
       const codes = [nativeCode[dtype], layout === 'bdl' ? 0 : 1, flags] as const;
       nativeSizes.set([batch, dim, seqlen, dstate, groups, sequences, ...codes]);
-      return native.selectiveScan(queue, isPromise, nativeSizes, starts, cancel, ...arrays);
+      return native.selectiveScan(queue, isPromise, nativeSizes, starts, control, ...arrays);
     },
   };
 }

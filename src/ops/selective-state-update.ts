@@ -6,7 +6,8 @@ import { readStream, type Stream } from '../stream.js';
 import { isTensor, type Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
-import { checkSignal, type OpResult, type OpRun, run, runSync } from './run.js';
+import { type OpResult, type OpRun, run, runSync } from './run.js';
+import { checkSignal } from './signal.js';
 
 /** Arguments of the update. Its arrays are Tensors of one device; without the axis `tokens` a call is of one token. */
 export interface SelectiveStateUpdateOptions {
@@ -163,10 +164,10 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
     device: options.device,
     stream: readStream(options.stream),
     outputs: [activation, checkFlag('returnStates', options.returnStates) ? states : undefined],
-    launch: (native, queue, isPromise, arrays, cancel) => {
+    launch: (native, queue, isPromise, arrays, control) => {
       const codes = [nativeCode[dtype], nativeCode[stateDType], softplus] as const;
       nativeSizes.set([batch, tokens, dim, dstate, groups, slots, ...codes]);
-      return native.selectiveStateUpdate(queue, isPromise, nativeSizes, rawSlots, cancel, ...arrays);
+      return native.selectiveStateUpdate(queue, isPromise, nativeSizes, rawSlots, control, ...arrays);
     },
   };
 }

@@ -1,0 +1,43 @@
+#include "pinned.h"
+
+#include <cstring>
+#include <memory>
+
+#include "../runtime/pinned_memory.h"
+#include "arguments.h"
+#include "errors.h"
+
+namespace selective_scan {
+
+namespace {
+
+// allocatePinned(bytes): ArrayBuffer of zeros, page-locked for the GPUs that there are; ordinary memory where there is
+// none. It is given back when the buffer has been collected and no call reads it.
+Napi::Value allocate_pinned(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto bytes = static_cast<size_t>(size_of(info[0]));
+  if (bytes == 0) return Napi::ArrayBuffer::New(env, 0);
+  int gpus = 0;
+  count_gpus(&gpus);  // where there is none it does not matter why
+  auto held = std::make_unique<std::shared_ptr<PinnedMemory>>();
+  check(env, PinnedMemory::allocate(*backend_of(gpus > 0 ? 0 : kCpuDevice), 0, bytes, held.get()));
+  std::memset((*held)->data(), 0, bytes);
+  napi_value buffer = nullptr;
+  const napi_status status = napi_create_external_arraybuffer(
+      env, (*held)->data(), bytes,
+      [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<PinnedMemory>*>(hint); }, held.get(),
+      &buffer);
+  if (status != napi_ok) {
+    throw to_error(env, {Code::kUnsupported, "This runtime allows no arrays over native memory."});
+  }
+  held.release();
+  return {env, buffer};
+}
+
+}  // namespace
+
+void define_pinned(Napi::Env env, Napi::Object exports) {
+  exports.Set("allocatePinned", Napi::Function::New(env, guarded<allocate_pinned>));
+}
+
+}  // namespace selective_scan
