@@ -29,10 +29,10 @@ struct LaneConfig {
   }
 
   static constexpr int kSize = sizeof(Element);
-  static constexpr int kVector = 16 / kSize;                        // elements of 16 bytes
-  static constexpr int kTile = 64 / kSize;                          // steps that are fetched together
-  static constexpr int kGroup = lanes > kVector ? lanes : kVector;  // steps that are walked together
-  static constexpr int kOwn = kGroup / lanes;  // of a group's steps, those that a lane prepares and finishes
+  static constexpr int kVector = 16 / kSize;            // elements of 16 bytes
+  static constexpr int kTile = 64 / kSize;              // steps that are fetched together
+  static constexpr int kGroup = lanes > 8 ? lanes : 8;  // steps that are walked together
+  static constexpr int kOwn = kGroup / lanes;           // of a group's steps, those that a lane prepares and finishes
 
   static constexpr int kRows = kBdl ? kWarpChannels : kTile;
   static constexpr int kRow = kBdl ? kTile : kWarpChannels;
@@ -49,7 +49,24 @@ struct LaneConfig {
   static constexpr int kRowsAt = kMemory.rows_at();
 
   static constexpr int kMostWarps = most_lane_warps(layout, states, lanes, kSize);
+  // So many warps' registers have to fit; the blocks that are launched have 12 warps at most.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 && __CUDA_ARCH__ < 900
+  static constexpr int kBoundWarps = kMostWarps < 16 ? kMostWarps : 16;  // 20 would spill
+#else
+  static constexpr int kBoundWarps = kMostWarps;
+#endif
 };
+
+// Moves a chunk of 16-bit elements on by one where its row starts between two boundaries of a word; `next` is the word
+// behind the chunk.
+template <typename Element, int kCount>
+__device__ __forceinline__ void shift_chunk(Chunk<Element, kCount>& chunk, uint32_t next, int odd) {
+#pragma unroll
+  for (int j = 0; j < chunk.kWords; ++j) {
+    const uint32_t above = j + 1 < chunk.kWords ? chunk.words[(j + 1) % chunk.kWords] : next;
+    chunk.words[j] = __funnelshift_r(chunk.words[j], above, 16 * odd);
+  }
+}
 
 // Rows of adjacent elements that may start anywhere.
 struct Windows {

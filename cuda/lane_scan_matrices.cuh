@@ -19,8 +19,8 @@ class LaneMatrices {
     pitch_ = Config::kBdl ? p.seqlen : p.groups * p.dstate;
     origin_ = Config::kBdl ? (batch * p.groups + group) * p.dstate * p.seqlen + first
                            : (batch * p.seqlen + first) * pitch_ + group * p.dstate;
-    whole_ =
-        ((origin_ | pitch_) & (kVector - 1)) == 0 && p.dstate == Config::kCapacity && Config::kMatrixRow % kVector == 0;
+    full_ = p.dstate == Config::kCapacity && Config::kMatrixRow % kVector == 0;
+    whole_ = full_ && ((origin_ | pitch_) & (kVector - 1)) == 0;
   }
 
   // Starts the copies of the tile at `start`, which the threads of the block share.
@@ -35,6 +35,10 @@ class LaneMatrices {
       }
       return;
     }
+    if (in_words(steps)) {
+      fetch_words(p, turn, first);
+      return;
+    }
     const int states = static_cast<int>(p.dstate);
     const Windows windows = {first, pitch_, p.batch * p.groups * p.dstate * p.seqlen, Config::kBdl ? states : steps,
                              Config::kBdl ? steps : states};
@@ -47,15 +51,21 @@ class LaneMatrices {
 
   // Widens the same tile after its copies have arrived. States and steps that do not exist become 0.
   __device__ __forceinline__ void widen(const SelectiveScanParams& p, int turn, int64_t start, int steps) const {
-    if (whole_ && steps == Config::kTile) {
-      // A thread widens what it has copied.
+    const bool words = in_words(steps);
+    if (words || (whole_ && steps == Config::kTile)) {
+      // A thread widens what it has copied, and where rows start anywhere what its neighbour in the warp has.
+      if (words) __syncwarp();
       for (int piece = fresh_thread(); piece < 2 * kCount; piece += blockDim.x) {
         const int row = piece % kCount / kPieces;
         const int column = piece % kPieces * kVector;
+        const unsigned char* from = raw(turn, piece / kCount) + row * Config::kMatrixRowBytes + column * Config::kSize;
+        Chunk<Element, kVector> chunk = *reinterpret_cast<const Chunk<Element, kVector>*>(from);
+        if (kPerWord > 1 && words) {
+          const uint32_t next = *reinterpret_cast<const uint32_t*>(from + sizeof(chunk));
+          shift_chunk(chunk, next, static_cast<int>((origin_ + row * pitch_) & kOdd));
+        }
         float values[kVector];
-        widen_chunk(reinterpret_cast<const Chunk<Element, kVector>*>(
-                        raw(turn, piece / kCount) + row * Config::kMatrixRowBytes + column * Config::kSize),
-                    values);
+        widen_chunk(&chunk, values);
         float* const target = wide(turn, piece / kCount);
         if constexpr (Config::kBdl) {
 #pragma unroll
@@ -93,6 +103,40 @@ class LaneMatrices {
   }
 
  private:
+  static constexpr int kPerWord = 4 / Config::kSize;
+  static constexpr int64_t kOdd = kPerWord - 1;
+
+  // Whole rows of 'bdl' that start anywhere are copied word by word.
+  __device__ __forceinline__ bool in_words(int steps) const {
+    return Config::kBdl && full_ && !whole_ && steps == Config::kTile;
+  }
+
+  __device__ __forceinline__ void fetch_words(const SelectiveScanParams& p, int turn, int64_t first) const {
+    const int64_t end = p.batch * p.groups * p.dstate * p.seqlen;
+    for (int piece = fresh_thread(); piece < 2 * kCount; piece += blockDim.x) {
+      const int row = piece % kCount / kPieces;
+      const int column = piece % kPieces * kVector;
+      const Element* const array = matrix(p, piece / kCount);
+      unsigned char* to = raw(turn, piece / kCount) + row * Config::kMatrixRowBytes + column * Config::kSize;
+      int64_t at = first + row * pitch_ + column;
+      const bool odd = (at & kOdd) != 0;
+      at &= ~kOdd;
+#pragma unroll
+      for (int word = 0; word < kVector / kPerWord; ++word) {
+        copy_async<4>(to, array + at);
+        to += 4;
+        at += kPerWord;
+      }
+      if (!odd || column + kVector < Config::kTile) continue;
+      // A row that starts between two boundaries ends in one word more.
+      if (at + kPerWord <= end) {
+        copy_async<4>(to, array + at);
+      } else {
+        *reinterpret_cast<Element*>(to) = array[at];
+      }
+    }
+  }
+
   static __device__ __forceinline__ unsigned char* raw(int turn, int m) {
     return block_memory() + (2 * turn + m) * Config::kMatrixBytes;
   }
@@ -103,7 +147,8 @@ class LaneMatrices {
 
   int64_t origin_;  // of the first state and the piece's first step
   int64_t pitch_;   // from one row to the next
-  bool whole_;      // rows start on 16-byte boundaries, and there are as many states as the tile has room for
+  bool full_;       // as many states as the tile has room for
+  bool whole_;      // the same, and rows start on 16-byte boundaries
 };
 
 }  // namespace selective_scan

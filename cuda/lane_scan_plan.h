@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "../native/ops.h"
@@ -73,29 +72,14 @@ constexpr int most_lane_warps(Layout layout, int states, int lanes, int element_
   return layout == Layout::kBLD && element_bytes == 4 ? 16 : 20;
 }
 
-// Sequences that are scanned side by side in blocks of few warps do not end together: schedulers prefer the warps that
-// came first, and the last ones have a multiprocessor to themselves. So long sequences want one block a multiprocessor,
-// whose warps a barrier keeps in step, unless blocks of that size would not go into it evenly. So do many states, of
-// whose B and C a multiprocessor has no room for several copies.
-inline int lane_warps(const SelectiveScanParams& params, const LaneShape& shape, const DeviceShape& device,
-                      const LaneMemory& memory, int most) {
+// Blocks of few warps leave each other alone, and were faster than blocks that fill a multiprocessor and meet once a
+// tile. But of the B and C of many states a multiprocessor has no room for several copies.
+inline int lane_warps(const SelectiveScanParams& params, const LaneShape& shape, int most) {
   constexpr int kFew = 4;
-  constexpr int64_t kLong = 512;
-  if (most <= kFew) return most;
+  if (shape.states * shape.lanes <= 16) return std::min(most, kFew);
   const int64_t channels = 32 / shape.lanes;
   const int64_t group_warps = (params.dim / params.groups + channels - 1) / channels;
-  // What the busiest multiprocessor does: so many warps' walks, and while blocks take turns as much as four warps more,
-  // since few warps at a time leave gaps.
-  const auto cost = [&](int warps) {
-    const double blocks = static_cast<double>(params.sequences) * params.groups * ((group_warps + warps - 1) / warps);
-    const double turns = std::ceil(blocks / device.multiprocessors);
-    const double room = device.shared_bytes / memory.block_bytes(warps);
-    return turns * warps + 4 * turns / std::min(turns, room);
-  };
-  if (group_warps < most) most = std::max(static_cast<int>(group_warps), kFew);
-  const bool is_long =
-      static_cast<double>(params.batch) * params.seqlen >= kLong * static_cast<double>(params.sequences);
-  return cost(most) < cost(kFew) || (is_long && cost(most) == cost(kFew)) ? most : kFew;
+  return static_cast<int>(std::clamp<int64_t>(group_warps, std::min(most, kFew), most));
 }
 
 // None where the device has too little shared memory for so many states.
@@ -107,7 +91,7 @@ inline std::optional<ScanPlan> plan_lane_scan(const SelectiveScanParams& params,
   int most = most_lane_warps(params.layout, shape.states, shape.lanes, element_bytes);
   while (most > 0 && memory.block_bytes(most) > device.shared_bytes) --most;
   if (most == 0) return std::nullopt;
-  const int warps = lane_warps(params, shape, device, memory, most);
+  const int warps = lane_warps(params, shape, most);
   return ScanPlan{shape.variant, shape.states * shape.lanes, 32 / shape.lanes, warps};
 }
 

@@ -18,6 +18,13 @@ __device__ __forceinline__ float exp2_approx(float x) {
   return y;
 }
 
+// 1 / x in one instruction, with a relative error of 2^-23.
+__device__ __forceinline__ float reciprocal_approx(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // In one instruction, with a relative error of 2^-11.
 __device__ __forceinline__ float tanh_approx(float x) {
   float y;
@@ -67,6 +74,16 @@ __device__ __forceinline__ void copy_async(void* shared, const void* global) {
 #else
   using Vector = std::conditional_t<kBytes == 16, uint4, std::conditional_t<kBytes == 8, uint2, uint32_t> >;
   *static_cast<Vector*>(shared) = *static_cast<const Vector*>(global);
+#endif
+}
+
+// The same of 16 bytes, but the second-level cache reads the whole line of 128: for rows whose next bytes come next.
+__device__ __forceinline__ void copy_async_line(void* shared, const void* global) {
+#if __CUDA_ARCH__ >= 800
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(address), "l"(global) : "memory");
+#else
+  copy_async<16>(shared, global);
 #endif
 }
 

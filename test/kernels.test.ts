@@ -18,13 +18,11 @@ const kernels: readonly [words: RegExp, ...problems: Sizes[]][] = [
     { batch: 16, dim: 1056, seqlen: 64, dstate: 16 },
     { batch: 16, dim: 1053, seqlen: 67, dstate: 13, groups: 3 },
   ],
-  [/^1 lane of 16 states a channel, 12 warps/, { batch: 44, dim: 1152, seqlen: 513, dstate: 16 }],
   [
     /^2 lanes of 8 states a channel, 4 warps/,
     { batch: 16, dim: 1280, seqlen: 96, dstate: 16 },
     { batch: 16, dim: 1277, seqlen: 35, dstate: 15, initialState: true },
   ],
-  [/^2 lanes of 8 states a channel, 20 warps/, { batch: 16, dim: 2560, seqlen: 515, dstate: 16 }],
   [
     /^4 lanes of 4 states a channel, 4 warps/,
     { batch: 8, dim: 1280, seqlen: 64, dstate: 16 },

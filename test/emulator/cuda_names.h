@@ -60,7 +60,7 @@ inline size_t __cvta_generic_to_shared(const void* memory) {
 
 inline void* __cvta_shared_to_generic(size_t address) { return emulator::shared_memory() + address; }
 
-inline float __fdividef(float a, float b) { return a / b; }
+inline float __saturatef(float x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 
 inline void sincospif(float half_turns, float* sine, float* cosine) {
   const double angle = std::acos(-1.0) * half_turns;

@@ -10,6 +10,8 @@ namespace selective_scan {
 
 inline float exp2_approx(float x) { return std::exp2(x); }
 
+inline float reciprocal_approx(float x) { return 1 / x; }
+
 inline float tanh_approx(float x) { return std::tanh(x); }
 
 inline unsigned fresh_thread() { return threadIdx.x; }
@@ -26,6 +28,8 @@ template <int kBytes>
 void copy_async(void* shared, const void* global) {
   emulator::start_copy(shared, global, kBytes);
 }
+
+inline void copy_async_line(void* shared, const void* global) { emulator::start_copy(shared, global, 16); }
 
 inline void commit_copies() { emulator::close_copies(); }
 
