@@ -27,4 +27,5 @@ export {
   selectiveStateUpdateSync,
 } from './ops/selective-state-update.js';
 export { allocPinned } from './pinned.js';
+export type { WaitOptions } from './signal.js';
 export { Tensor } from './tensor.js';

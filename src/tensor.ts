@@ -4,6 +4,7 @@ import { bytesOf, type DType, fromBFloat16, fromFloat16, isDType, toBFloat16, to
 import { SelectiveScanError } from './errors.js';
 import { type HostArray, type HostView, newRawArray, rawView, viewHostArray } from './host-array.js';
 import { awaitNative, callNative, type NativeMemory } from './native.js';
+import { readSignal, throwIfAborted, untilAborted, type WaitOptions } from './signal.js';
 import { nextTurn } from './staging.js';
 
 /** Tensors are made by Tensor.from and by ops; only this module can call the constructor. */
@@ -119,13 +120,31 @@ export class Tensor {
   }
 
   /** A copy on the given device, also where the tensor is there already. */
-  async to(device: string): Promise<Tensor> {
+  async to(device: string, options?: WaitOptions): Promise<Tensor> {
+    const signal = readSignal(options);
+    let copy: Promise<Tensor> | undefined;
+    const begin = () => {
+      copy = this.#copyTo(device);
+      return copy;
+    };
+    try {
+      return await untilAborted(signal, begin);
+    } catch (error) {
+      copy?.then(
+        (tensor) => tensor.dispose(),
+        () => {},
+      );
+      throw error;
+    }
+  }
+
+  async #copyTo(device: string): Promise<Tensor> {
     const source = memoryOf(this);
     const target = readyDevice(checkName(device));
     if (target instanceof Promise) {
       // What is copied are the values of now, whatever becomes of this tensor until the device is ready.
-      const [held] = await Promise.all([this.to(this.device), target]);
-      return held.to(device).finally(() => held.dispose());
+      const [held] = await Promise.all([this.#copyTo(this.device), target]);
+      return held.#copyTo(device).finally(() => held.dispose());
     }
     const copy = allocateTensor(target, this.#dims, this.#dtype);
     try {
@@ -154,15 +173,17 @@ export class Tensor {
    * The values, after all work that the tensor waits for: 16-bit floats widened to Float32Array (exactly), complex64 as
    * interleaved pairs.
    */
-  async toArray(): Promise<Float32Array | Int32Array> {
+  async toArray(options?: WaitOptions): Promise<Float32Array | Int32Array> {
+    const signal = readSignal(options);
     const memory = memoryOf(this);
     const raw = newRawArray(this.#dtype, this.size);
-    await awaitNative((native) => native.read(memory, rawView(raw)));
+    await untilAborted(signal, () => awaitNative((native) => native.read(memory, rawView(raw))));
     if (!(raw instanceof Uint16Array)) return raw;
     const values = new Float32Array(raw.length);
     const perTurn = 256 * 1024;
     for (let start = 0; start < raw.length; start += perTurn) {
       if (start > 0) await nextTurn();
+      throwIfAborted(signal);
       widen(raw, values, this.#dtype, start, Math.min(start + perTurn, raw.length));
     }
     return values;
