@@ -50,7 +50,7 @@ export async function measureHosts(device: string, threads: number | undefined):
 }
 
 function makeOptions(device: string, [batch, dim, seqlen]: Sizes, layout: Layout, arrays: HostRow['arrays']) {
-  const array = (length: number, value: number): Float32Array<ArrayBuffer> =>
+  const array = (length: number, value: number): Float32Array =>
     (arrays === 'pinned' ? allocPinned(length) : new Float32Array(length)).fill(value);
   const steps = batch * dim * seqlen;
   return {

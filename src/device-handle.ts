@@ -3,6 +3,7 @@ import { type Device, resolveDevice } from './device.js';
 import { SelectiveScanError } from './errors.js';
 import { awaitNative, callNative } from './native.js';
 import { Queue } from './queue.js';
+import { readSignal, untilAborted, type WaitOptions } from './signal.js';
 
 /** What this process holds of a GPU's memory through this package, in bytes. */
 export interface MemoryUse {
@@ -46,9 +47,10 @@ export class DeviceHandle extends Queue {
   }
 
   /** Gives kept memory back to the device, when the work that is enqueued is done. Nothing to do on the CPU. */
-  async emptyCache(): Promise<void> {
+  async emptyCache(options?: WaitOptions): Promise<void> {
     refuseInCapture('a promise form');
-    await awaitNative((native) => native.emptyCache(this.#device.index));
+    const { index } = this.#device;
+    await untilAborted(readSignal(options), () => awaitNative((native) => native.emptyCache(index)));
   }
 
   protected place(): Device {

@@ -1,6 +1,7 @@
 import { refuseInCapture } from './capturing.js';
 import { SelectiveScanError } from './errors.js';
 import { awaitNative, callNative, type NativeDevices } from './native.js';
+import { readSignal, untilAborted, type WaitOptions } from './signal.js';
 
 /**
  * The CPU: its vector code, chosen at run time, and the threads an op may use. Where there is no GPU, `noGpu` says why: no
@@ -108,11 +109,13 @@ function quote(value: unknown): string {
 }
 
 /** Settles when all work given to a device's own queue so far is done. The promise form never blocks the event loop. */
-export async function synchronize(device?: string): Promise<void> {
+export async function synchronize(device?: string, options?: WaitOptions): Promise<void> {
   refuseInCapture('a promise form');
-  const ready = readyDevice(device);
-  const { index } = ready instanceof Promise ? await ready : ready;
-  await awaitNative((native) => native.finish(index));
+  await untilAborted(readSignal(options), async () => {
+    const ready = readyDevice(device);
+    const { index } = ready instanceof Promise ? await ready : ready;
+    await awaitNative((native) => native.finish(index));
+  });
 }
 
 /** Returns when all work given to a device's own queue so far is done. */
@@ -128,8 +131,12 @@ export function finishSync(queue: number): void {
 }
 
 /** Measures a GPU's ceilings with micro-kernels, in well under a second. ERR_UNSUPPORTED on the CPU. */
-export async function measureRoofs(device?: string): Promise<Roofs> {
+export async function measureRoofs(device?: string, options?: WaitOptions): Promise<Roofs> {
   refuseInCapture('a promise form');
+  return untilAborted(readSignal(options), () => measure(device));
+}
+
+async function measure(device?: string): Promise<Roofs> {
   const { name, index } = await readyDevice(device);
   if (index < 0) {
     throw new SelectiveScanError(

@@ -30,5 +30,6 @@ export {
 } from './ops/selective-state-update.js';
 export { allocPinned } from './pinned.js';
 export type { Queue, QueueEvent } from './queue.js';
+export type { WaitOptions } from './signal.js';
 export { Stream } from './stream.js';
 export { Tensor, type TransferOptions } from './tensor.js';

@@ -15,7 +15,7 @@ import { callNative } from './native.js';
  * Throws ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DEVICE_LOST, ERR_BACKEND_LOAD, or ERR_UNSUPPORTED where the runtime
  * allows no arrays over native memory.
  */
-export function allocPinned(length: number, dtype?: 'float32' | 'complex64'): Float32Array<ArrayBuffer>;
+export function allocPinned(length: number, dtype?: 'float32' | 'complex64'): Float32Array;
 export function allocPinned(length: number, dtype: DType): HostArray;
 export function allocPinned(length: number, dtype: DType = 'float32'): HostArray {
   const size = checkSize('length', length, 0);

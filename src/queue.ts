@@ -4,6 +4,7 @@ import { type Device, finishSync } from './device.js';
 import { SelectiveScanError } from './errors.js';
 import { captureIn, type Graph } from './graph.js';
 import { awaitNative, callNative, type NativeEvent } from './native.js';
+import { readSignal, untilAborted, type WaitOptions } from './signal.js';
 
 /** Events are made by record(); only this module can call the constructor. */
 const key = Symbol('QueueEvent');
@@ -66,10 +67,10 @@ export abstract class Queue {
   }
 
   /** Settles when all work given to this queue so far is done. */
-  async synchronize(): Promise<void> {
+  async synchronize(options?: WaitOptions): Promise<void> {
     const { queue } = this.place();
     refuseInCapture('a promise form');
-    await awaitNative((native) => native.finish(queue));
+    await untilAborted(readSignal(options), () => awaitNative((native) => native.finish(queue)));
   }
 
   /** The same, blocking. */

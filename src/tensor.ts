@@ -5,6 +5,7 @@ import { bytesOf, type DType } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
 import { type HostArray, newRawArray, rawView } from './host-array.js';
 import { awaitNative, callNative, type NativeMemory } from './native.js';
+import { checkSignal, throwIfAborted, untilAborted, type WaitOptions } from './signal.js';
 import { nextTurn, releaseAll, stage } from './staging.js';
 import { checkStreamDevice, readStream, type Stream } from './stream.js';
 import { checkDims, checkDType, rawData, readData, widen } from './tensor-data.js';
@@ -16,12 +17,13 @@ const key = Symbol('Tensor');
 const forgotten = new FinalizationRegistry<NativeMemory>((memory) => callNative((native) => native.release(memory)));
 
 /** How values come into a tensor or out of it. */
-export interface TransferOptions {
+export interface TransferOptions extends WaitOptions {
   /** The queue of it. Default: that of the call which made the tensor; from one GPU to another, the first one's. */
   stream?: Stream | undefined;
 }
 
-const knownOptions: ReadonlySet<string> = new Set<keyof TransferOptions>(['stream']);
+const knownOptions: ReadonlySet<string> = new Set<keyof TransferOptions>(['stream', 'signal']);
+const knownOfSync: ReadonlySet<string> = new Set<keyof TransferOptions>(['stream']);
 
 /** Whether a value is a Tensor of this module. */
 export let isTensor: (value: unknown) => value is Tensor;
@@ -113,15 +115,32 @@ export class Tensor {
 
   /** A copy on the given device, also where the tensor is there already. */
   async to(device: string, options?: TransferOptions): Promise<Tensor> {
+    const { stream, signal } = readTransfer(options);
+    let copy: Promise<Tensor> | undefined;
+    const begin = () => {
+      copy = this.#copyTo(device, stream);
+      return copy;
+    };
+    try {
+      return await untilAborted(signal, begin);
+    } catch (error) {
+      copy?.then(
+        (tensor) => tensor.dispose(),
+        () => {},
+      );
+      throw error;
+    }
+  }
+
+  async #copyTo(device: string, stream?: Device): Promise<Tensor> {
     const source = memoryOf(this);
-    const stream = readTransfer(options);
     refuseInCapture('a promise form');
     // A stream is of a device that has been set up.
     const target = stream ? resolveDevice(checkName(device)) : readyDevice(checkName(device));
     if (target instanceof Promise) {
       // What is copied are the values of now, whatever becomes of this tensor until the device is ready.
-      const [held] = await Promise.all([this.to(this.device), target]);
-      return held.to(device).finally(() => held.dispose());
+      const [held] = await Promise.all([this.#copyTo(this.device), target]);
+      return held.#copyTo(device).finally(() => held.dispose());
     }
     const copy = this.#allocateCopy(target, stream);
     try {
@@ -134,9 +153,9 @@ export class Tensor {
   }
 
   /** The same, and returns when it is done; between tensors of one GPU it only enqueues the copy. */
-  toSync(device: string, options?: TransferOptions): Tensor {
+  toSync(device: string, options?: Omit<TransferOptions, 'signal'>): Tensor {
     const source = memoryOf(this);
-    const stream = readTransfer(options);
+    const stream = readSyncStream(options);
     const target = resolveDevice(checkName(device));
     if (target.index !== this.#device.index) refuseInCapture('a copy from another device');
     refuseElsewhere((stream ?? this.#device).queue);
@@ -168,11 +187,12 @@ export class Tensor {
    */
   async copyFrom(source: HostArray | Tensor, options?: TransferOptions): Promise<void> {
     const target = memoryOf(this);
-    const queue = this.#copyingQueue(source, options);
+    const { stream, signal } = readTransfer(options);
+    const queue = this.#copyingQueue(source, stream);
     refuseInCapture('a promise form');
     if (isTensor(source)) {
       const memory = this.#sourceMemory(source);
-      await awaitNative((native) => native.copy(memory, target, queue));
+      await untilAborted(signal, () => awaitNative((native) => native.copy(memory, target, queue)));
       return;
     }
     const view = readData(source);
@@ -180,11 +200,11 @@ export class Tensor {
     const staged = await stage(
       new Map([['source', { ...view, raw }]]),
       (name) => name,
-      () => undefined,
+      () => throwIfAborted(signal),
     );
     try {
       const memory = staged.get('source') as NativeMemory;
-      await awaitNative((native) => native.copy(memory, memoryOf(this), queue));
+      await untilAborted(signal, () => awaitNative((native) => native.copy(memory, memoryOf(this), queue)));
     } finally {
       releaseAll(staged.values());
     }
@@ -194,9 +214,9 @@ export class Tensor {
    * The same, and returns when it is done, so that calls made after see the new values; between tensors of one GPU it only
    * enqueues the copy.
    */
-  copyFromSync(source: HostArray | Tensor, options?: TransferOptions): void {
+  copyFromSync(source: HostArray | Tensor, options?: Omit<TransferOptions, 'signal'>): void {
     const target = memoryOf(this);
-    const queue = this.#copyingQueue(source, options);
+    const queue = this.#copyingQueue(source, readSyncStream(options));
     if (isTensor(source)) {
       const memory = this.#sourceMemory(source);
       if (source.#device.index !== this.#device.index) refuseInCapture('a copy from another device');
@@ -218,9 +238,8 @@ export class Tensor {
     }
   }
 
-  /** The number of the queue that the options name. */
-  #copyingQueue(source: unknown, options: TransferOptions | undefined): number | undefined {
-    const stream = readTransfer(options);
+  /** The number of the stream, which has to be of the device that the copy runs on. */
+  #copyingQueue(source: unknown, stream: Device | undefined): number | undefined {
     if (stream === undefined) return undefined;
     const from = isTensor(source) && source.#device.index >= 0 ? source.#device : this.#device;
     checkStreamDevice(stream, from);
@@ -246,25 +265,27 @@ export class Tensor {
    * interleaved pairs.
    */
   async toArray(options?: TransferOptions): Promise<Float32Array | Int32Array> {
+    const { stream, signal } = readTransfer(options);
     const memory = memoryOf(this);
-    const queue = this.#readingQueue(options);
+    const queue = this.#readingQueue(stream);
     refuseInCapture('a promise form');
     const raw = newRawArray(this.#dtype, this.size);
-    await awaitNative((native) => native.read(memory, rawView(raw), queue));
+    await untilAborted(signal, () => awaitNative((native) => native.read(memory, rawView(raw), queue)));
     if (!(raw instanceof Uint16Array)) return raw;
     const values = new Float32Array(raw.length);
     const perTurn = 256 * 1024;
     for (let start = 0; start < raw.length; start += perTurn) {
       if (start > 0) await nextTurn();
+      throwIfAborted(signal);
       widen(raw, values, this.#dtype, start, Math.min(start + perTurn, raw.length));
     }
     return values;
   }
 
   /** The same, blocking until the values are there. */
-  toArraySync(options?: TransferOptions): Float32Array | Int32Array {
+  toArraySync(options?: Omit<TransferOptions, 'signal'>): Float32Array | Int32Array {
     const memory = memoryOf(this);
-    const queue = this.#readingQueue(options);
+    const queue = this.#readingQueue(readSyncStream(options));
     refuseInCapture('toArraySync()');
     const raw = newRawArray(this.#dtype, this.size);
     callNative((native) => native.readSync(memory, rawView(raw), queue));
@@ -274,8 +295,7 @@ export class Tensor {
     return values;
   }
 
-  #readingQueue(options: TransferOptions | undefined): number | undefined {
-    const stream = readTransfer(options);
+  #readingQueue(stream: Device | undefined): number | undefined {
     if (stream) checkStreamDevice(stream, this.#device);
     return stream?.queue;
   }
@@ -312,9 +332,15 @@ export function allocateTensor(device: Device, dims: readonly number[], dtype: D
   return new Tensor(key, memory, dims, dtype, device);
 }
 
-function readTransfer(options: TransferOptions | undefined): Device | undefined {
+function readTransfer(options: unknown): { stream?: Device | undefined; signal?: AbortSignal | undefined } {
+  if (options === undefined) return {};
+  const { stream, signal } = readOptions<TransferOptions>(options, knownOptions, 'options');
+  return { stream: readStream(stream), signal: checkSignal(signal) };
+}
+
+function readSyncStream(options: unknown): Device | undefined {
   if (options === undefined) return undefined;
-  return readStream(readOptions<TransferOptions>(options, knownOptions, 'options').stream);
+  return readStream(readOptions<TransferOptions>(options, knownOfSync, 'options').stream);
 }
 
 function checkName(device: unknown): string {

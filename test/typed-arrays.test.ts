@@ -11,9 +11,14 @@ describeOnEachDevice((device) => {
   // u, delta and z of 5 MB each, more than is copied in one turn of the event loop.
   const large = typedArrayOptions(randomCase({ batch: 1, dim: 64, seqlen: 20_480, dstate: 2 }), device);
 
+  // Little to bring, and 6.5 MB of states to fetch.
+  const starts = Array.from({ length: 101 }, (_, i) => i);
+  const states = randomCase({ batch: 1, dim: 64, seqlen: 100, dstate: 256, cuSeqlens: starts });
+
   test.each([
     ['small', small],
     ['large', large],
+    ['small, with many states', typedArrayOptions(states, device)],
   ])('both forms give the same, %s', async (_name, options) => {
     const sync = selectiveScanSync(options);
     const promise = await selectiveScan(options);

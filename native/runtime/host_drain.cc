@@ -7,11 +7,12 @@ namespace selective_scan {
 
 namespace {
 
-constexpr size_t kMostThreads = 5;
+// As many as fill slots, though there is less to copy: a result's pages are new, and writing to such takes longer.
+constexpr size_t kMostThreads = 8;
 
 size_t threads_for(size_t chunks) {
-  const size_t cores = std::max(3u, std::thread::hardware_concurrency());
-  return std::min({cores / 3, kMostThreads, chunks});
+  const size_t cores = std::max(2u, std::thread::hardware_concurrency());
+  return std::min({cores / 2, kMostThreads, chunks});
 }
 
 }  // namespace

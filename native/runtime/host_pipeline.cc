@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host_drain.h"
+#include "slice_buffer.h"
 
 namespace selective_scan {
 
@@ -44,14 +45,8 @@ class HostPipeline::Run {
     if (downloader_.joinable()) downloader_.join();
     pipeline_.feed_.end();
     drain_.finish();
-    // After this nothing that was enqueued uses the memory, and every mark is of the past.
+    // After this nothing that was enqueued uses the buffers, and every mark is of the past.
     link_.finish();
-    for (const Buffer* buffers : {in_, out_, shared_}) {
-      for (size_t i = 0; i < kSlicesInFlight; ++i) {
-        if (buffers[i].is_marked) backend_.wait(link_.compute(), buffers[i].free_after);
-        if (buffers[i].memory != nullptr) backend_.release(link_.compute(), buffers[i].memory);
-      }
-    }
     for (void* mark : uploading_) backend_.wait(link_.upload(), mark);
     for (const Computed& computed : computed_) backend_.wait(link_.compute(), computed.mark);
   }
@@ -75,12 +70,6 @@ class HostPipeline::Run {
   }
 
  private:
-  struct Buffer {
-    char* memory = nullptr;
-    void* free_after = nullptr;  // a mark, where there is one
-    bool is_marked = false;
-  };
-
   struct Computed {
     size_t slice;
     void* mark;
@@ -104,13 +93,9 @@ class HostPipeline::Run {
     return status;
   }
 
-  Status allocate(Buffer* buffers, size_t count, size_t bytes) {
+  Status allocate(SliceBuffer* buffers, size_t count, size_t bytes) {
     Status status;
-    for (size_t i = 0; i < count && status.ok(); ++i) {
-      void* memory = nullptr;
-      status = backend_.allocate(link_.compute(), bytes, &memory);
-      buffers[i].memory = static_cast<char*>(memory);
-    }
+    for (size_t i = 0; i < count && status.ok(); ++i) status = buffers[i].allocate(backend_, link_.compute(), bytes);
     return status;
   }
 
@@ -121,41 +106,28 @@ class HostPipeline::Run {
     return status.ok() ? backend_.follow(to, mark) : status;
   }
 
-  // The queue goes on when the buffer is free.
-  Status await_free(void* queue, Buffer* buffer) {
-    if (!buffer->is_marked) return {};
-    buffer->is_marked = false;
-    return backend_.follow(queue, buffer->free_after);
-  }
-
-  Status mark_use(void* queue, Buffer* buffer) {
-    const Status status = backend_.mark(queue, &buffer->free_after);
-    buffer->is_marked = status.ok();
-    return status;
-  }
-
   Status run_slice(size_t k) {
     const Slice& slice = plan_.slices[k];
-    Buffer* const in = &in_[k % kSlicesInFlight];
-    Buffer* const out = &out_[k % kSlicesInFlight];
+    SliceBuffer* const in = &in_[k % kSlicesInFlight];
+    SliceBuffer* const out = &out_[k % kSlicesInFlight];
     Status status = slice.shared >= 0 ? upload_shared(slice.shared) : Status{};
-    if (status.ok()) status = await_free(link_.upload(), in);
-    if (status.ok()) status = upload(slice.in, in->memory);
+    if (status.ok()) status = in->await_free(link_.upload());
+    if (status.ok()) status = upload(slice.in, in->memory());
     if (status.ok()) status = hand_over(link_.upload(), link_.compute());
     if (status.ok() && slice.carries_in) {
-      const char* before = out_[(k - 1) % kSlicesInFlight].memory + plan_.slices[k - 1].carry_out;
-      status = backend_.copy(link_.compute(), in->memory + slice.carry_in, before, slice.carry_bytes);
+      const char* before = out_[(k - 1) % kSlicesInFlight].memory() + plan_.slices[k - 1].carry_out;
+      status = backend_.copy(link_.compute(), in->memory() + slice.carry_in, before, slice.carry_bytes);
     }
     if (status.ok() && k >= kSlicesInFlight) status = await_downloaded(k - kSlicesInFlight);
-    if (status.ok()) status = await_free(link_.compute(), out);
+    if (status.ok()) status = out->await_free(link_.compute());
     if (!status.ok()) return status;
 
     std::vector<void*> addresses(plan_.arrays, nullptr);
-    if (slice.shared >= 0) plan_.shared[slice.shared].locate(shared_buffer()->memory, &addresses);
-    slice.in.locate(in->memory, &addresses);
-    slice.out.locate(out->memory, &addresses);
+    if (slice.shared >= 0) plan_.shared[slice.shared].locate(shared_buffer()->memory(), &addresses);
+    slice.in.locate(in->memory(), &addresses);
+    slice.out.locate(out->memory(), &addresses);
     status = slice.op(backend_, call_, addresses);
-    if (status.ok()) status = mark_use(link_.compute(), in);
+    if (status.ok()) status = in->mark_use(link_.compute());
     Computed computed{k, nullptr};
     if (status.ok()) status = backend_.mark(link_.compute(), &computed.mark);
     if (!status.ok()) return status;
@@ -166,18 +138,18 @@ class HostPipeline::Run {
   }
 
   // The last that was uploaded; the one before may still be in use.
-  Buffer* shared_buffer() { return &shared_[shared_uploads_ % 2]; }
+  SliceBuffer* shared_buffer() { return &shared_[shared_uploads_ % 2]; }
 
   Status upload_shared(int shared) {
     if (shared == current_shared_) return {};
     Status status;
     if (current_shared_ >= 0) {
-      status = mark_use(link_.compute(), shared_buffer());
+      status = shared_buffer()->mark_use(link_.compute());
       ++shared_uploads_;
     }
     current_shared_ = shared;
-    if (status.ok()) status = await_free(link_.upload(), shared_buffer());
-    return status.ok() ? upload(plan_.shared[shared], shared_buffer()->memory) : status;
+    if (status.ok()) status = shared_buffer()->await_free(link_.upload());
+    return status.ok() ? upload(plan_.shared[shared], shared_buffer()->memory()) : status;
   }
 
   Status upload(const HostImage& image, char* target) {
@@ -234,15 +206,15 @@ class HostPipeline::Run {
 
   Status download(const Computed& computed) {
     const Slice& slice = plan_.slices[computed.slice];
-    Buffer* const out = &out_[computed.slice % kSlicesInFlight];
+    SliceBuffer* const out = &out_[computed.slice % kSlicesInFlight];
     Status status = backend_.follow(link_.download(), computed.mark);
     std::vector<Chunk> chunks;
     add_chunks(slice.out, std::vector<bool>(plan_.arrays), pipeline_.most_chunk_bytes_, &chunks);
     for (size_t i = 0; i < chunks.size() && status.ok(); ++i) {
       const bool is_last = i + 1 == chunks.size();
-      status = drain_.put(chunks[i], out->memory, is_last ? slice.elements : 0);
+      status = drain_.put(chunks[i], out->memory(), is_last ? slice.elements : 0);
     }
-    return status.ok() ? mark_use(link_.download(), out) : status;
+    return status.ok() ? out->mark_use(link_.download()) : status;
   }
 
   const HostPlan& plan_;
@@ -252,9 +224,9 @@ class HostPipeline::Run {
   const Call call_;
   HostDrain drain_;
 
-  Buffer in_[kSlicesInFlight];
-  Buffer out_[kSlicesInFlight];
-  Buffer shared_[kSlicesInFlight];
+  SliceBuffer in_[kSlicesInFlight];
+  SliceBuffer out_[kSlicesInFlight];
+  SliceBuffer shared_[2];
   int current_shared_ = -1;
   size_t shared_uploads_ = 0;  // but the first
   size_t next_chunk_ = 0;

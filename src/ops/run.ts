@@ -11,13 +11,13 @@ import {
   type NativeArray,
   type NativeMemory,
 } from '../native.js';
+import { onAbort, throwIfAborted } from '../signal.js';
 import { bytesAtCall, releaseAll, stage } from '../staging.js';
 import { checkStreamDevice } from '../stream.js';
 import { allocateTensor, isTensor, memoryOf, type Tensor } from '../tensor.js';
 import { feedUntilSettled } from './feed.js';
 import type { Operands, Spec } from './operands.js';
 import { type OnProgress, reportUntilSettled } from './progress.js';
-import { onAbort, throwIfAborted } from './signal.js';
 
 /** A checked call of an op, ready to run on either side of a promise. */
 export interface OpRun<Name extends string> {
@@ -72,7 +72,7 @@ export async function run<Name extends string>(
   const { operands } = run;
   const hasControl = signal !== undefined || onProgress !== undefined || !operands.areTensors;
   const control = hasControl ? callNative((native) => native.makeCallControl()) : undefined;
-  const stopListening = onAbort(signal, control);
+  const stopListening = onAbort(signal, () => control && callNative((native) => native.abortCall(control)));
   let staged: ReadonlyMap<Name, NativeMemory> = new Map();
   let outputs: Output[] = [];
   try {

@@ -2,13 +2,13 @@ import { type Axis, checkFlag, checkGroups, checkSize, describe, readOptions } f
 import { type DType, nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, rawView } from '../host-array.js';
+import { checkSignal } from '../signal.js';
 import { readStream, type Stream } from '../stream.js';
 import type { Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
 import { checkOnProgress, type Progress } from './progress.js';
 import { type OpResult, type OpRun, run, runSync } from './run.js';
-import { checkSignal } from './signal.js';
 
 /** 'bdl': activations are [batch, dim, seqlen]. 'bld': [batch, seqlen, dim]. */
 export type Layout = 'bdl' | 'bld';

@@ -2,12 +2,12 @@ import { type Axis, checkFlag, checkGroups, checkSize, describe, readOptions } f
 import { nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { rawView } from '../host-array.js';
+import { checkSignal } from '../signal.js';
 import { readStream, type Stream } from '../stream.js';
 import { isTensor, type Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, type Spec } from './operands.js';
 import { type OpResult, type OpRun, run, runSync } from './run.js';
-import { checkSignal } from './signal.js';
 
 /** Arguments of the update. Its arrays are Tensors of one device; without the axis `tokens` a call is of one token. */
 export interface SelectiveStateUpdateOptions {

@@ -7,7 +7,7 @@ const device = process.argv[2] as string;
 const options = typedArrayOptions(randomCase({ batch: 2, dim: 64, seqlen: 20_481, dstate: 2 }), device);
 const gc = globalThis.gc as () => void;
 
-function pinned(name: 'u' | 'z'): Float32Array<ArrayBuffer> {
+function pinned(name: 'u' | 'z'): Float32Array {
   const values = options[name] as Float32Array;
   const copy = allocPinned(values.length);
   copy.set(values);
@@ -28,7 +28,8 @@ const ways: Record<string, () => Promise<{ out: unknown }>> = {
   detached: async () => {
     const [u, z] = [pinned('u'), pinned('z')];
     const promise = selectiveScan({ ...options, u, z });
-    if (device !== 'cpu') for (const { buffer } of [u, z]) structuredClone(buffer, { transfer: [buffer] });
+    if (device !== 'cpu')
+      for (const { buffer } of [u, z]) structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
     gc();
     return promise;
   },
