@@ -97,7 +97,7 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   throw new SelectiveScanError('ERR_OPTION', `Expected signal to be an AbortSignal but received ${describe(signal)}.`);
 }
 
-function throwIfAborted(signal: AbortSignal | undefined): void {
+export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (!signal || !askSignal(() => signal.aborted)) return;
   const cause = askSignal(() => signal.reason);
   throw new SelectiveScanError('ERR_ABORTED', 'The operation was aborted.', { cause });
