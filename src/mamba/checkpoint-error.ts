@@ -7,9 +7,10 @@ export function checkpointError(expected: string, received: string, cause?: unkn
 
 /** Names in an error message: all of a few, the first of many. */
 export function listNames(names: readonly string[]): string {
-  const shown = names.slice(0, 5).map((name) => shorten(`'${name}'`));
-  if (names.length > shown.length) shown.push(`${names.length - shown.length} more`);
-  return shown.join(', ');
+  const most = 5;
+  const shown = names.slice(0, most).map((name) => shorten(`'${name}'`));
+  const rest = names.length - shown.length;
+  return rest > 0 ? `${shown.join(', ')} and ${rest} more` : shown.join(', ');
 }
 
 /** A file may hold names of megabytes. */

@@ -24,6 +24,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 /** A parsed value in an error message. */
 export function kindOf(value: unknown): string {
+  if (typeof value === 'string') return shorten(`'${value}'`);
   if (Array.isArray(value)) return value.length < 10 ? shorten(JSON.stringify(value)) : 'an array';
   return isJsonObject(value) ? 'an object' : shorten(JSON.stringify(value) ?? 'nothing');
 }
