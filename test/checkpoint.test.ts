@@ -233,7 +233,7 @@ describe('files that are wrong', () => {
     ['of an array', '[]', 'to hold a JSON object'],
     ['with a key twice', '{"model_type": "mamba", "model_type": "falcon_mamba"}', "'model_type' twice"],
     ['with a byte order mark', '\uFEFF{"model_type": "mamba"}', 'to be JSON'],
-    ['of more than 16 MB', `{${' '.repeat(2 ** 24)}}`, 'to have at most 16777216 bytes'],
+    ['of more than 8 MB', `{${' '.repeat(2 ** 23)}}`, 'to have at most 8388608 bytes'],
   ])('a config %s', async (_, text, about) => {
     const folder = copyCheckpoint('plain', newFolder());
     writeFileSync(join(folder, 'config.json'), text);

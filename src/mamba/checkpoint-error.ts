@@ -8,12 +8,18 @@ export function checkpointError(expected: string, received: string, cause?: unkn
 /** Names in an error message: all of a few, the first of many. */
 export function listNames(names: readonly string[]): string {
   const most = 5;
-  const shown = names.slice(0, most).map((name) => shorten(`'${name}'`));
+  const shown = names.slice(0, most).map((name) => quoted(name));
   const rest = names.length - shown.length;
   return rest > 0 ? `${shown.join(', ')} and ${rest} more` : shown.join(', ');
 }
 
-/** A file may hold names of megabytes. */
+/** A name that comes from a file, in an error message. */
+export function quoted(text: string): string {
+  return `'${shorten(text)}'`;
+}
+
+/** Text that comes from a file may be megabytes long, and have line ends in it. */
 export function shorten(text: string): string {
-  return text.length <= 200 ? text : `${text.slice(0, 200)}...`;
+  const shown = text.length <= 200 ? text : `${text.slice(0, 200)}...`;
+  return shown.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { describe } from '../check.js';
 import { SelectiveScanError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { checkpointError, shorten } from './checkpoint-error.js';
+import { checkpointError, quoted, shorten } from './checkpoint-error.js';
 import { type MambaConfig, parseMambaConfig } from './config.js';
 import { type LoadAllOptions, type LoadOptions, readLoadOptions } from './load-options.js';
 import { readJsonFile } from './model-file.js';
@@ -106,7 +106,7 @@ function findPlaces(files: readonly SafetensorsFile[], config: MambaConfig, sour
     for (const [nameInFile] of inOrder) {
       const name = weightName(nameInFile);
       if (name === head && config.tieWordEmbeddings) continue;
-      if (places.has(name)) throw checkpointError(`${source} to hold one ${shorten(`'${name}'`)}`, 'two');
+      if (places.has(name)) throw checkpointError(`${source} to hold one ${quoted(name)}`, 'two');
       places.set(name, { file, nameInFile });
     }
   }

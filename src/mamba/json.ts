@@ -1,4 +1,4 @@
-import { checkpointError, shorten } from './checkpoint-error.js';
+import { checkpointError, quoted, shorten } from './checkpoint-error.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -24,7 +24,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 /** A parsed value in an error message. */
 export function kindOf(value: unknown): string {
-  if (typeof value === 'string') return shorten(`'${value}'`);
+  if (typeof value === 'string') return quoted(value);
   if (Array.isArray(value)) return value.length < 10 ? shorten(JSON.stringify(value)) : 'an array';
   return isJsonObject(value) ? 'an object' : shorten(JSON.stringify(value) ?? 'nothing');
 }
@@ -69,7 +69,7 @@ function checkKeys(text: string, source: string): void {
 }
 
 function addKey(keys: Set<string> | undefined, key: string, source: string): void {
-  if (keys?.has(key)) throw checkpointError(`${source} to have each key once`, `${shorten(`'${key}'`)} twice`);
+  if (keys?.has(key)) throw checkpointError(`${source} to have each key once`, `${quoted(key)} twice`);
   keys?.add(key);
 }
 

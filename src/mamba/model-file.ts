@@ -6,7 +6,7 @@ import { checkpointError } from './checkpoint-error.js';
 import { type JsonObject, parseJsonObject } from './json.js';
 
 /** The longest JSON text that is parsed, in bytes: a hundred times that of the largest Mamba there is. */
-export const longestJson = 16 * 1024 * 1024;
+export const longestJson = 8 * 1024 * 1024;
 
 /**
  * An open file, read by ranges. Node has no memory mapping of its own; ranges also keep a file that is cut short

@@ -1,4 +1,4 @@
-import { checkpointError, shorten } from './checkpoint-error.js';
+import { checkpointError, quoted } from './checkpoint-error.js';
 import type { FloatDType } from './float-conversion.js';
 import { isJsonObject, kindOf, parseJsonObject } from './json.js';
 
@@ -40,7 +40,7 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, source: string
   const tensors = new Map<string, StoredTensor>();
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') checkMetadata(entry, source);
-    else tensors.set(name, parseEntry(entry, `tensor ${shorten(`'${name}'`)} of ${source}`));
+    else tensors.set(name, parseEntry(entry, `tensor ${quoted(name)} of ${source}`));
   }
   checkCover(tensors, dataBytes, source);
   return tensors;
@@ -55,7 +55,7 @@ function parseEntry(entry: unknown, what: string): StoredTensor {
   if (!isJsonObject(entry)) throw checkpointError(`${what} to be described by an object`, kindOf(entry));
   const known = ['dtype', 'shape', 'data_offsets'];
   const unknown = Object.keys(entry).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw checkpointError(`${what} to have ${known.join(', ')}`, shorten(`'${unknown}'`));
+  if (unknown !== undefined) throw checkpointError(`${what} to have ${known.join(', ')}`, quoted(unknown));
   const dtype = parseDType(entry.dtype, what);
   const shape = parseShape(entry.shape, what);
   const [begin, end] = parseOffsets(entry.data_offsets, what);
@@ -100,7 +100,7 @@ function checkCover(tensors: ReadonlyMap<string, StoredTensor>, dataBytes: numbe
   for (const [name, { begin, end }] of inOrder) {
     if (begin !== covered) {
       const fault = begin < covered ? 'an overlap' : 'a gap';
-      const where = `tensor ${shorten(`'${name}'`)} of ${source} to begin at byte ${covered}, where the one before ends,`;
+      const where = `tensor ${quoted(name)} of ${source} to begin at byte ${covered}, where the one before ends,`;
       throw checkpointError(where, `${fault} (it begins at ${begin})`);
     }
     covered = end;

@@ -6,7 +6,7 @@ import { fillTensor } from '../filling.js';
 import { rawView } from '../host-array.js';
 import { throwIfAborted } from '../ops/run.js';
 import type { Tensor } from '../tensor.js';
-import { checkpointError, shorten } from './checkpoint-error.js';
+import { checkpointError, quoted, shorten } from './checkpoint-error.js';
 import { convertFloats, type FloatBits, type FloatDType } from './float-conversion.js';
 import { checkFloatDType, type LoadOptions, readLoadOptions } from './load-options.js';
 import { longestJson, ModelFile } from './model-file.js';
@@ -95,7 +95,7 @@ export class SafetensorsFile {
   #dtypeOf(name: string, { dtype }: StoredTensor): FloatDType {
     const ours = loadable[dtype];
     if (ours !== undefined) return ours;
-    throw checkpointError(`tensor ${shorten(`'${name}'`)} of '${this.path}' to be of F32, F16 or BF16`, dtype);
+    throw checkpointError(`tensor ${quoted(name)} of '${this.path}' to be of F32, F16 or BF16`, dtype);
   }
 }
 

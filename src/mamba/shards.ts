@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { checkpointError, listNames, shorten } from './checkpoint-error.js';
+import { checkpointError, listNames, quoted } from './checkpoint-error.js';
 import { isJsonObject, kindOf } from './json.js';
 import { isPresent, readJsonFile } from './model-file.js';
 import { SafetensorsFile } from './safetensors.js';
@@ -46,7 +46,7 @@ function checkName(shard: unknown, source: string): string {
 function checkPlaces(weightMap: object, shards: ReadonlyMap<string, SafetensorsFile>, source: string): void {
   for (const [name, shard] of Object.entries(weightMap)) {
     if (shards.get(shard)?.tensors.has(name)) continue;
-    throw checkpointError(`${shorten(`'${name}'`)} to be in '${shard}', where ${source} has it,`, 'a shard without it');
+    throw checkpointError(`${quoted(name)} to be in '${shard}', where ${source} has it,`, 'a shard without it');
   }
   for (const [shard, { tensors }] of shards) {
     const others = [...tensors.keys()].filter((name) => Reflect.get(weightMap, name) !== shard);

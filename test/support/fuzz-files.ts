@@ -51,8 +51,8 @@ const changes = {
   extend: (path: string, bytes: Buffer, { byte, at }: Change) => {
     writeFileSync(path, Buffer.concat([bytes, Buffer.alloc(1 + (at % 9), byte)]));
   },
-  // In the first kilobytes, where a header or a whole JSON file is, more often than anywhere.
-  early: (path: string, bytes: Buffer, change: Change) => writeByte(path, bytes, change.at % 3000, change.byte),
+  // In the first kilobytes, where a header or a whole JSON file is; a bit that leaves ASCII what it is.
+  early: (path: string, bytes: Buffer, { at, byte }: Change) => writeByte(path, bytes, at % 3000, 1 << (byte % 7)),
   length: (path: string, bytes: Buffer, change: Change) => writeByte(path, bytes, change.at % 8, change.byte),
   anywhere: (path: string, bytes: Buffer, change: Change) => writeByte(path, bytes, change.at, change.byte),
   // A value of the JSON text, which keeps its form.
