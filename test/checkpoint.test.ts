@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
+import { Tensor } from 'selective-scan';
 import { Checkpoint, type Progress } from 'selective-scan/mamba';
 import { endsWell, runChild } from './support/child';
 import { describeOnEachDevice } from './support/devices';
@@ -220,6 +221,7 @@ describe('files that do not fit the config', () => {
 
 describe('files that are wrong', () => {
   test('no folder, no config, no weights', async () => {
+    await expectRefusal(undefined as unknown as string, 'Expected folder to be a string', 'ERR_OPTION');
     await expectRefusal(join(newFolder(), 'none'), 'config.json');
     const folder = copyCheckpoint('plain', newFolder());
     rmSync(join(folder, 'model.safetensors'));
@@ -308,7 +310,7 @@ describe('files that are wrong', () => {
 
 describe('loading', () => {
   test('a dtype for all, or for each by its name', async () => {
-    const checkpoint = await Checkpoint.open(goldenCheckpoint('plain'));
+    await using checkpoint = await Checkpoint.open(goldenCheckpoint('plain'));
     const narrow = await checkpoint.load({ device: 'cpu', dtype: 'float16' });
     const mixed = await checkpoint.load({
       device: 'cpu',
@@ -316,16 +318,23 @@ describe('loading', () => {
     });
     expect(new Set([...narrow.values()].map(({ dtype }) => dtype))).toEqual(new Set(['float16']));
     for (const [name, { dtype }] of mixed) expect(dtype).toBe(name.endsWith('A_log') ? 'float32' : 'bfloat16');
-    await checkpoint.close();
   });
 
   test('aborted half-way: what was read is disposed of', async () => {
     const checkpoint = await Checkpoint.open(trainedModel('tiny-code-lm'));
     const controller = new AbortController();
     const { signal } = controller;
-    const onProgress = ({ done, total }: Progress) => done > total / 2 && controller.abort();
+    const onProgress = ({ done, total }: Progress) => {
+      read++; // a tensor each: none is of more than one piece
+      if (done > total / 2) controller.abort();
+    };
+    const dispose = jest.spyOn(Tensor.prototype, 'dispose');
+    let read = 0;
     const error = await rejectionOf(checkpoint.load({ device: 'cpu', signal, onProgress }));
     expectFailure(error, { code: 'ERR_ABORTED', about: 'aborted' });
+    expect(read).toBeGreaterThan(2);
+    expect(dispose).toHaveBeenCalledTimes(read);
+    dispose.mockRestore();
     await checkpoint.close();
   });
 

@@ -10,7 +10,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
+import { Tensor } from 'selective-scan';
 import { type FloatDType, type Progress, SafetensorsFile } from 'selective-scan/mamba';
 import { describeOnEachDevice } from './support/devices';
 import { expectFailure, rejectionOf } from './support/failures';
@@ -76,6 +77,15 @@ describeOnEachDevice((device) => {
     expect(seen.map(({ done }) => done)).toEqual([2 ** 20, 2 * 2 ** 20, 4 * elements]);
     expect(seen.every(({ total }) => total === 4 * elements)).toBe(true);
   });
+});
+
+test.each(dtypes)('a tensor of several pieces of 16 bits as %s', async (dtype) => {
+  const bits = Uint16Array.from({ length: 1_200_001 }, (_, i) => 0x3c00 + (i % 0x3000)); // 2^-7 and more as bfloat16
+  const header = { a: { dtype: 'BF16', shape: [bits.length], data_offsets: [0, bits.byteLength] } };
+  await using file = await SafetensorsFile.open(fileOf(safetensorsBytes(header, new Uint8Array(bits.buffer))));
+  using tensor = await file.tensor('a', { ...cpu, dtype });
+  const got = await tensor.toArray();
+  expect(got.findIndex((value, i) => value !== roundTo(dtype, valueOfBits('bfloat16', bits[i])))).toBe(-1);
 });
 
 describe('conversion rounds once, to nearest even', () => {
@@ -318,6 +328,7 @@ describe('while a file is read', () => {
     const file = await SafetensorsFile.open(countingFile(elements));
     const controller = new AbortController();
     const { signal } = controller;
+    const dispose = jest.spyOn(Tensor.prototype, 'dispose');
     let pieces = 0;
     const onProgress = () => {
       pieces++;
@@ -325,6 +336,8 @@ describe('while a file is read', () => {
     };
     const error = await rejectionOf(file.tensor('a', { ...cpu, signal, onProgress }));
     expectFailure(error, { code: 'ERR_ABORTED', about: 'aborted' });
+    expect(dispose).toHaveBeenCalledTimes(1);
+    dispose.mockRestore();
     expect([(error as Error).cause, pieces]).toEqual(['enough', 1]);
     expectFailure(await rejectionOf(file.tensor('a', { ...cpu, signal })), { code: 'ERR_ABORTED', about: 'aborted' });
     using tensor = await file.tensor('a', cpu);
@@ -358,6 +371,16 @@ describe('arguments', () => {
     ['onProgress that is none', 'a', { ...cpu, onProgress: 1 }, 'ERR_OPTION', 'onProgress'],
     ['a signal that is none', 'a', { ...cpu, signal: 1 }, 'ERR_OPTION', 'signal'],
   ];
+
+  test.each([undefined, null, 7, {}, Buffer.from('x')])('a path that is none', async (path) => {
+    const error = await rejectionOf(SafetensorsFile.open(path as string));
+    expectFailure(error, { code: 'ERR_OPTION', about: 'Expected path to be a string' });
+  });
+
+  test('a path that no file can have', async () => {
+    const error = await rejectionOf(SafetensorsFile.open('a\0b'));
+    expectFailure(error, { code: 'ERR_CHECKPOINT', about: 'ERR_INVALID_ARG_VALUE' });
+  });
 
   test.each(rows)('%s', async (_, name, options, code, about) => {
     const file = await SafetensorsFile.open(countingFile(2));

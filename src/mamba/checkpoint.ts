@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor.js';
 import { checkpointError, quoted, shorten } from './checkpoint-error.js';
 import { type MambaConfig, parseMambaConfig } from './config.js';
 import { type LoadAllOptions, type LoadOptions, readLoadOptions } from './load-options.js';
-import { readJsonFile } from './model-file.js';
+import { checkPath, readJsonFile } from './model-file.js';
 import type { SafetensorsFile } from './safetensors.js';
 import type { StoredTensor } from './safetensors-header.js';
 import { closeShards, openShards } from './shards.js';
@@ -46,7 +46,7 @@ export class Checkpoint {
 
   /** Opens a folder and checks its files against each other; ERR_CHECKPOINT says what does not fit. */
   static async open(folder: string): Promise<Checkpoint> {
-    const config = parseMambaConfig(await readJsonFile(join(folder, 'config.json')));
+    const config = parseMambaConfig(await readJsonFile(join(checkPath('folder', folder), 'config.json')));
     const files = await openShards(folder);
     try {
       return new Checkpoint(folder, config, files);

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access, type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { describe } from '../check.js';
 import { SelectiveScanError } from '../errors.js';
 import { checkpointError } from './checkpoint-error.js';
 import { type JsonObject, parseJsonObject } from './json.js';
@@ -84,6 +85,12 @@ export class ModelFile {
   #changed(size: number): SelectiveScanError {
     return checkpointError(`'${this.path}' to keep its length of ${this.size} bytes while it is read`, `${size} bytes`);
   }
+}
+
+/** A path that a caller gave. */
+export function checkPath(name: string, path: unknown): string {
+  if (typeof path === 'string') return path;
+  throw new SelectiveScanError('ERR_OPTION', `Expected ${name} to be a string but received ${describe(path)}.`);
 }
 
 /** Reads a whole JSON file. */

@@ -9,7 +9,7 @@ import type { Tensor } from '../tensor.js';
 import { checkpointError, quoted, shorten } from './checkpoint-error.js';
 import { convertFloats, type FloatBits, type FloatDType } from './float-conversion.js';
 import { checkFloatDType, type LoadOptions, readLoadOptions } from './load-options.js';
-import { longestJson, ModelFile } from './model-file.js';
+import { checkPath, longestJson, ModelFile } from './model-file.js';
 import { loadable, parseHeader, type StoredTensor } from './safetensors-header.js';
 
 /** Bytes read at a time: the slowest conversion of them takes less than ten milliseconds of the event loop. */
@@ -29,7 +29,7 @@ export class SafetensorsFile {
 
   /** Opens a file and checks its header; ERR_CHECKPOINT says what is wrong with it. */
   static async open(path: string): Promise<SafetensorsFile> {
-    const file = await ModelFile.open(path);
+    const file = await ModelFile.open(checkPath('path', path));
     try {
       const source = `'${path}'`;
       if (file.size < 8) throw checkpointError(`${source} to begin with 8 bytes, its header's length`, `${file.size}`);
