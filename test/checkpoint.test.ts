@@ -201,7 +201,7 @@ describe('files that do not fit the config', () => {
       'for [4294967294, 2147483647]',
     ],
     [
-      'names without backbone',
+      "a name that is not this kind of model's",
       'plain',
       (folder) => editTensors(folder, (tensors) => rename(tensors, 'backbone.norm_f.weight', 'model.norm_f.weight')),
       "none named 'norm_f.weight'; also 'model.norm_f.weight'.",

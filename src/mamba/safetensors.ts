@@ -54,12 +54,12 @@ export class SafetensorsFile {
 
   /** Reads a tensor of F32, F16 or BF16 into a device's memory, a piece at a time. */
   async tensor(name: string, options: LoadOptions = {}): Promise<Tensor> {
-    const { dtype, onProgress, signal, ...read } = readLoadOptions(options);
+    const { dtype, device: where, onProgress, signal } = readLoadOptions(options);
     const stored = this.#find(name);
     const from = this.#dtypeOf(name, stored);
     const to = checkFloatDType(dtype) ?? from;
     throwIfAborted(signal);
-    const device = await readyDevice(read.device);
+    const device = await readyDevice(where);
 
     const total = stored.end - stored.begin;
     const piece = new ArrayBuffer(Math.min(pieceBytes, total));

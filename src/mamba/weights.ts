@@ -8,7 +8,7 @@ export const head = 'lm_head.weight';
 /** The name by which the model asks for a tensor of a file. */
 export function weightName(nameInFile: string): string {
   const name = nameInFile.replace(/^backbone\./, '');
-  // Files made before transformers 4.39 was out.
+  // The old name, which transformers reads as well.
   return name === 'embedding.weight' ? 'embeddings.weight' : name;
 }
 
