@@ -72,7 +72,8 @@ function fillProject(stage) {
   copy('bin', stage, all);
   copy('scripts/jest-summary.cjs', stage, all);
   copy('bench/peer.py', stage, all);
-  for (const folder of ['dist', 'build/test', 'build/bench', 'examples'].filter(present)) copy(folder, stage, all);
+  for (const folder of ['dist', 'build/test', 'build/bench', 'examples', 'models'].filter(present))
+    copy(folder, stage, all);
   copy('test', stage, (file) => !/\.m?ts$|tsconfig\.json$/.test(file));
   const addon = 'build/Release/selective_scan.node';
   strip(path.join(root, addon), path.join(stage, addon));

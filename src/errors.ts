@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'ERR_OUT_OF_MEMORY'
   | 'ERR_DEVICE_LOST'
   | 'ERR_BACKEND_LOAD'
+  | 'ERR_CHECKPOINT'
   | 'ERR_ABORTED';
 
 /** The one error class of this package: a code for programs, a sentence for people. */

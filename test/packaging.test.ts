@@ -64,3 +64,34 @@ test('loading does no work: no threads, no devices', async () => {
   const child = await runNode(['--eval', source]);
   expect(child).toMatchObject({ ...endsWell, stdout: '0\n' });
 });
+
+const mambaNames = ['Checkpoint', 'SafetensorsFile', 'parseMambaConfig'];
+
+test('the entry for models exports what is documented, the same to require and import', async () => {
+  const source = `
+    import * as imported from 'selective-scan/mamba';
+    import { createRequire } from 'node:module';
+    import { ${mambaNames.join(', ')} } from 'selective-scan/mamba';
+    const required = createRequire(import.meta.url)('selective-scan/mamba');
+    const names = Object.keys(required).sort();
+    console.log(JSON.stringify({ names, same: names.every((name) => required[name] === imported[name]) }));`;
+  const child = await runNode(['--input-type=module', '--eval', source]);
+  expect(child).toMatchObject(endsWell);
+  expect(JSON.parse(child.stdout)).toEqual({ names: mambaNames, same: true });
+});
+
+test('the main entry does not load the code for models', async () => {
+  const source = `
+    const loaded = () => Object.keys(require.cache).filter((file) => /[\\\\/]dist[\\\\/]mamba[\\\\/]/.test(file)).length;
+    require('selective-scan');
+    const before = loaded();
+    require('selective-scan/mamba');
+    console.log(before, loaded() > 5);`;
+  const child = await runNode(['--eval', source]);
+  expect(child).toMatchObject({ ...endsWell, stdout: '0 true\n' });
+});
+
+test('the package does not carry the models of the repository', () => {
+  const reaching = manifest.files.filter((pattern: string) => /^[./*]*(models|test)\b|^[./*]+$/.test(pattern));
+  expect(reaching).toEqual([]);
+});

@@ -23,7 +23,7 @@ export function roundTo(type: FloatType, x: number): number {
   const { fractionBits, minExponent, maxFinite } = formats[type];
   const spacing = 2 ** (max(exponentOf(x), minExponent) - fractionBits);
   const rounded = roundHalfToEven(x / spacing) * spacing; // both steps exact: spacing is a power of two
-  return abs(rounded) > maxFinite ? sign(x) * Number.POSITIVE_INFINITY : rounded;
+  return sign(x) * (abs(rounded) > maxFinite ? Number.POSITIVE_INFINITY : abs(rounded)); // 0 keeps its sign
 }
 
 /** The value of a bit pattern. */
