@@ -19,12 +19,21 @@ void destroy(CudaQueue* queue) {
 
 Status find_shape(int device, DeviceShape* shape) {
   int shared_bytes = 0;
+  int major = 0;
+  int minor = 0;
   Status status = check(device, cudaDeviceGetAttribute(&shape->multiprocessors, cudaDevAttrMultiProcessorCount, device),
                         "asking for its size");
   if (!status.ok()) return status;
   status = check(device, cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
                  "asking for its shared memory");
+  if (!status.ok()) return status;
+  status = check(device, cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+                 "asking for its compute capability");
+  if (!status.ok()) return status;
+  status = check(device, cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device),
+                 "asking for its compute capability");
   shape->shared_bytes = shared_bytes - kStaticSharedBytes;
+  shape->capability = 10 * major + minor;
   return status;
 }
 

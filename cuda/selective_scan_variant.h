@@ -38,6 +38,12 @@ struct ScanPlan {
 struct DeviceShape {
   int multiprocessors = 132;
   int64_t shared_bytes = 226 << 10;  // that a block can ask for at launch
+  int capability = 90;               // ten times the compute capability
 };
+
+// Code that a compute capability has too little shared memory to use well is left out of the binary: it would be a
+// tenth of it. 7.5 has no asynchronous copies either.
+constexpr bool has_specialized_scan(int capability) { return capability >= 80; }
+constexpr bool has_long_tiles(int capability) { return capability == 80 || (capability >= 90 && capability < 120); }
 
 }  // namespace selective_scan

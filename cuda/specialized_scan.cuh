@@ -106,8 +106,7 @@ __device__ __forceinline__ void run_walker(const SelectiveScanParams& p, const B
 }
 
 template <typename Config>
-__global__ void __launch_bounds__(Config::kMostThreads, 1)
-    specialized_scan_kernel(const __grid_constant__ ScanArgs args, const __grid_constant__ SpecializedMemory layout) {
+__device__ __forceinline__ void scan_block(const ScanArgs& args, const SpecializedMemory& layout) {
   const SelectiveScanParams& p = args.params;
   const BlockMemory memory(layout);
   const int block_channels = layout.walkers * kWalkerChannels;
@@ -127,6 +126,12 @@ __global__ void __launch_bounds__(Config::kMostThreads, 1)
   } else {
     run_finisher<Config>(p, place, memory, tiles);
   }
+}
+
+template <typename Config>
+__global__ void __launch_bounds__(Config::kMostThreads, 1)
+    specialized_scan_kernel(const __grid_constant__ ScanArgs args, const __grid_constant__ SpecializedMemory layout) {
+  if constexpr (Config::kExists) scan_block<Config>(args, layout);
 }
 
 }  // namespace selective_scan

@@ -17,6 +17,13 @@ struct SpecializedConfig {
   static constexpr int kTile = kShape.tile;  // steps
   static constexpr int kMostThreads = specialized_threads(kShape, kSize, kShape.most_walkers);
 
+#ifdef __CUDA_ARCH__
+  static constexpr bool kExists = variant == ScanVariant::kSpecialized64 ? has_long_tiles(__CUDA_ARCH__ / 10)
+                                                                         : has_specialized_scan(__CUDA_ARCH__ / 10);
+#else
+  static constexpr bool kExists = true;
+#endif
+
   static constexpr int kStates = kWalkerStates;  // of a lane
   static constexpr int kLanes = kWalkerLanes;    // of a channel
   static constexpr int kCapacity = kStates * kLanes;

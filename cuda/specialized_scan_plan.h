@@ -128,13 +128,14 @@ struct SpecializedMemory {
 // little shared memory.
 inline std::optional<ScanPlan> few_rows_plan(const SelectiveScanParams& params, int64_t rows, int64_t steps,
                                              const DeviceShape& device) {
-  if (steps < 64) return std::nullopt;
+  if (steps < 64 || !has_specialized_scan(device.capability)) return std::nullopt;
   const int element_bytes = params.dtype == DType::kFloat32 ? 4 : 2;
   const int64_t portion = int64_t{kWalkerChannels} * device.multiprocessors;
   const int64_t walkers = std::max<int64_t>((rows + portion - 1) / portion, 1);
   for (const ScanVariant variant : {ScanVariant::kSpecialized64, ScanVariant::kSpecialized32}) {
     const SpecializedShape shape = specialized_shape(variant, element_bytes);
     if (walkers > shape.most_walkers) continue;
+    if (variant == ScanVariant::kSpecialized64 && !has_long_tiles(device.capability)) continue;
     const SpecializedMemory memory(params.layout, shape, element_bytes, static_cast<int>(walkers));
     if (memory.block_bytes > device.shared_bytes) continue;
     return ScanPlan{variant, kWalkerStates * kWalkerLanes, kWalkerChannels, static_cast<int>(walkers)};
