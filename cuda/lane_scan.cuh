@@ -227,6 +227,7 @@ __global__ void __launch_bounds__(Config::kBoundWarps * 32, 1) lane_scan_kernel(
       if (direct) {
         place.store(p, y, t, steps);
       } else {
+        if constexpr (Config::kLanes > 1) __syncwarp();  // others have read a word of what it overwrites
         place.leave(y, turn, t);
       }
       B += Config::kGroup * Config::kCapacity;

@@ -62,7 +62,9 @@ __device__ __forceinline__ void softplus(float* x) {
   float q[kCount];
 #pragma unroll
   for (int j = 0; j < kCount; ++j) {
-    const float exponent = -kLog2E * fabsf(x[j]);
+    float exponent = -kLog2E * fabsf(x[j]);
+    // 2^-150 is 0 already, and minus infinity has no whole part to take off. NaN stays what it is.
+    if (kAccurate) exponent = exponent < -150.0f ? -150.0f : exponent;
     e[j] = kAccurate ? exp2_exact_at_zero(exponent) : exp2_approx(exponent);
     q[j] = kCoefficients[0];
   }

@@ -36,8 +36,9 @@ __device__ __forceinline__ BlockPlace place_of(const ScanArgs& args, int block_c
   return place;
 }
 
-// Walkers and preparers meet from loops of their own.
-__device__ __forceinline__ void meet() {
+// All roles meet from loops of their own. A function that is not inlined keeps it one barrier, at one place: tools that
+// look for threads that miss a barrier (compute-sanitizer) go by the place.
+inline __device__ __noinline__ void meet() {
   __syncwarp();
   block_barrier();
 }

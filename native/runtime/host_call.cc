@@ -99,10 +99,16 @@ Status HostCall::finish(const Call& call) {
 }
 
 Status HostCall::fetch() {
-  const size_t bytes = small_.slices.front().out.bytes;
-  const Status status =
-      queue_->backend().download(queue_->handle(), block_->data() + out_at_, memory_ + out_at_, bytes);
-  queue_->backend().release(queue_->handle(), memory_);
+  // Not what lies between the arrays, which nobody has written.
+  const HostImage& out = small_.slices.front().out;
+  const Backend& backend = queue_->backend();
+  Status status = out.for_each_covered(0, out.bytes, [&](size_t begin, size_t end) {
+    void* const target = block_->data() + out_at_ + begin;
+    const void* const source = memory_ + out_at_ + begin;
+    if (end < out.bytes) return backend.enqueue_download(queue_->handle(), target, source, {end - begin});
+    return backend.download(queue_->handle(), target, source, end - begin);  // the last, which is waited for
+  });
+  backend.release(queue_->handle(), memory_);
   memory_ = nullptr;
   return status;
 }

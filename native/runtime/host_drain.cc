@@ -46,8 +46,11 @@ Status HostDrain::put(const Chunk& chunk, const char* source, int64_t elements) 
 
   const Backend& backend = link_.backend();
   Arriving arriving{chunk, nullptr, elements};
-  Status status =
-      backend.enqueue_download(link_.download(), link_.download_slot(i), source + chunk.from, {chunk.to - chunk.from});
+  // Not what lies between the arrays, which nobody has written.
+  Status status = chunk.image->for_each_covered(chunk.from, chunk.to, [&](size_t begin, size_t end) {
+    char* const target = link_.download_slot(i) + (begin - chunk.from);
+    return backend.enqueue_download(link_.download(), target, source + begin, {end - begin});
+  });
   if (status.ok()) status = backend.mark(link_.download(), &arriving.mark);
   if (!status.ok()) return status;
 

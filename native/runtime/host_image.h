@@ -2,6 +2,7 @@
 // block is brought or fetched by few large copies.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -46,6 +47,19 @@ struct HostImage {
   // Copies what host arrays have in the bytes of the image from `from` to `to`; bytes that no region covers are left.
   void gather(const HostArrays& arrays, size_t from, size_t to, char* target) const;
   void scatter(const HostArrays& arrays, size_t from, size_t to, const char* source) const;
+
+  // Calls visit(begin, end) for what regions cover of the image from `from` to `to`, until one fails.
+  template <typename Visit>
+  Status for_each_covered(size_t from, size_t to, const Visit& visit) const {
+    for (const Region& region : regions) {
+      const size_t begin = std::max(from, region.image_offset);
+      const size_t end = std::min(to, region.image_offset + region.bytes());
+      if (begin >= end) continue;
+      const Status status = visit(begin, end);
+      if (!status.ok()) return status;
+    }
+    return {};
+  }
 };
 
 }  // namespace selective_scan
