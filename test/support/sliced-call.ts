@@ -23,6 +23,7 @@ interface SlicedOptions {
   /** About how many bytes a slice moves. */
   sliceBytes: number;
   hasLastState?: boolean;
+  batchInvariant?: boolean;
   /** Promise form: called before each turn of reading, and may take its arrays away. */
   beforeTurn?: (arrays: Record<'u' | 'z', RawArray>, abort: () => void) => void;
 }
@@ -34,12 +35,13 @@ export async function callInSlices(
   c: ScanCase,
   device: string,
   form: Form,
-  { sliceBytes, hasLastState = true, beforeTurn }: SlicedOptions,
+  { sliceBytes, hasLastState = true, batchInvariant = false, beforeTurn }: SlicedOptions,
 ): Promise<SlicedResult> {
   const module = native();
   const states = sequencesOf(c).length;
   const sizes = [c.batch, c.dim, c.seqlen, c.dstate, c.groups, states, codes[c.dtype], c.layout === 'bdl' ? 0 : 1];
-  const flags = (c.complex ? 1 : 0) | (c.constantB ? 0 : 2) | (c.constantC ? 0 : 4) | (c.deltaSoftplus ? 8 : 0);
+  const kinds = (c.complex ? 1 : 0) | (c.constantB ? 0 : 2) | (c.constantC ? 0 : 4) | (c.deltaSoftplus ? 8 : 0);
+  const flags = kinds | (batchInvariant ? 16 : 0);
   const stateLength = hasLastState ? states * c.dim * c.dstate * (c.complex ? 2 : 1) : 0;
   const out = c.dtype === 'float32' ? new Uint32Array(c.u.length) : new Uint16Array(c.u.length);
   const lastState = new Float32Array(stateLength);
