@@ -228,7 +228,8 @@ class Cutter {
       first = goes_on ? last - 1 : last;
       begin = end;
     }
-    for (; first < p_.sequences; first += most_sequences) add_empty(first, std::min(first + most_sequences, p_.sequences));
+    for (; first < p_.sequences; first += most_sequences)
+      add_empty(first, std::min(first + most_sequences, p_.sequences));
   }
 
   // Empty sequences, of which there may be any number at one step: their last states are their initial ones.
