@@ -69,6 +69,21 @@ describeOnEachDevice((device) => {
 });
 
 describeOnGpus((device) => {
+  test('a warm call takes nothing from the device', async () => {
+    const operands = tensorOptions(randomCase(), device).options as SelectiveScanOptions<Tensor>;
+    const options = { ...operands, returnLastState: false };
+    const held = async () => {
+      for (let i = 0; i < 20; i++) {
+        selectiveScanSync(options).out.dispose();
+        (await selectiveScan(options)).out.dispose();
+      }
+      const { used, cached } = deviceOf(device).memory();
+      return used + cached;
+    };
+    const warm = await held();
+    for (let i = 0; i < 5; i++) expect(await held()).toBe(warm);
+  });
+
   test('the memory of calls on large host arrays is counted, and given back', async () => {
     const options = typedArrayOptions(randomCase({ batch: 1, dim: 512, seqlen: 4096 }), device);
     await deviceOf(device).emptyCache();
