@@ -35,7 +35,13 @@ describeOnEachDevice((device) => {
 
   test('what a call in flight uses is not collected', async () => {
     const child = await runChild('collected', [device], { flags: ['--expose-gc'] });
-    const ways = ['operands', 'a stream and its events', 'a graph', 'host arrays', 'host arrays in slices'];
+    const ways = [
+      'operands',
+      'a stream and its events',
+      'a graph and its operands',
+      'host arrays',
+      'host arrays in slices',
+    ];
     expect(child).toMatchObject({ ...endsWell, stdout: ways.map((way) => `${way}: right\n`).join('') });
   });
 
