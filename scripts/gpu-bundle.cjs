@@ -70,7 +70,7 @@ function fillProject(stage) {
   copy('package.json', stage, all);
   copy('jest.config.cjs', stage, all);
   copy('bin', stage, all);
-  copy('scripts/jest-summary.cjs', stage, all);
+  for (const script of ['jest-summary', 'soak', 'soak-calls']) copy(`scripts/${script}.cjs`, stage, all);
   copy('bench/peer.py', stage, all);
   for (const folder of ['dist', 'build/test', 'build/bench', 'examples', 'models'].filter(present))
     copy(folder, stage, all);

@@ -46,7 +46,10 @@ export class DeviceHandle extends Queue {
     return { used, cached, peak };
   }
 
-  /** Gives kept memory back to the device, when the work that is enqueued is done. Nothing to do on the CPU. */
+  /**
+   * Gives kept memory back, when the work that is enqueued is done: that of the device, and the host's page-locked memory that calls on
+   * typed arrays pass through.
+   */
   async emptyCache(options?: WaitOptions): Promise<void> {
     refuseInCapture('a promise form');
     const { index } = this.#device;

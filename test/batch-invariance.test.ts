@@ -3,6 +3,7 @@ import { callWithTensors } from './support/call';
 import { describeOnEachDevice } from './support/devices';
 import { type CaseSpec, randomCase } from './support/random-case';
 import { cut, cutOut, type ScanCase, sequencesOf } from './support/scan-case';
+import { callInSlices } from './support/sliced-call';
 import { callUpdate, type UpdateCase, updateCase } from './support/update-case';
 import './support/patience';
 
@@ -33,6 +34,13 @@ const kinds: [string, Partial<CaseSpec>][] = [
   ['complex', { complex: true }],
   ['constant B', { constantB: true }],
   ['constant C', { constantC: true }],
+];
+
+// Of the first an uncut call without batchInvariant would be computed in chunks of time.
+const inSlices: [string, Partial<CaseSpec>][] = [
+  ['a long sequence', { ...lasting, batch: 1, dim: 4, seqlen: 8000 }],
+  ['a batch', { batch: 3, dim: 37, seqlen: 131 }],
+  ['a pack', { batch: 1, dim: 35, seqlen: 300, cuSeqlens: [0, 1, 2, 2, 67, 131, 196, 300] }],
 ];
 
 describeOnEachDevice((device) => {
@@ -69,6 +77,20 @@ describeOnEachDevice((device) => {
       expect(equal(first.out, cutOut(whole.out, problem, 0, 0, 1037))).toBe(true);
       expect(equal(second.out, cutOut(whole.out, problem, 0, 1037, 8000))).toBe(true);
       expect(equal(second.lastState, whole.lastState)).toBe(true);
+    });
+  });
+
+  // Host arrays that are moved in slices: of one channel or one step each, of a few, and of many.
+  describe.each(forms)('host arrays in slices give the bits of the whole, $dtype, $layout', (form) => {
+    test.each([...inSlices, ...kinds])('%s', async (_name, change) => {
+      const problem = randomCase({ ...change, ...form, initialState: true });
+      const whole = await run(problem);
+      for (const sliceBytes of [1, 1500, 9000]) {
+        const sliced = await callInSlices(problem, device, 'sync', { sliceBytes, batchInvariant });
+        expect(sliced.slices).toBeGreaterThan(1);
+        expect(equal(sliced.out, whole.out)).toBe(true);
+        expect(equal(sliced.lastState, whole.lastState)).toBe(true);
+      }
     });
   });
 

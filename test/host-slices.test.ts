@@ -34,6 +34,17 @@ const rows: Row[] = [
     'first, between and last',
     { batch: 1, cuSeqlens: [0, 0, 0, 20, 20, 20, 64, 65, 65, 65], initialState: true },
   ],
+  [
+    'packed, hundreds of them empty',
+    'slices that hold nothing but states',
+    {
+      batch: 1,
+      dim: 3,
+      dstate: 4,
+      cuSeqlens: [0, 20, 64, 65].flatMap((start) => new Array(300).fill(start)),
+      initialState: true,
+    },
+  ],
   ['packed, many', 'many in a slice', { batch: 1, dim: 5, cuSeqlens: Array.from({ length: 66 }, (_, i) => i) }],
   [
     'a long memory',
@@ -90,6 +101,15 @@ describeOnEachDevice((device) => {
       expect([...counts].sort((a, b) => b - a)).toEqual(counts);
       expect(new Set(counts).size).toBe(counts.length);
     });
+  });
+
+  test.each([true, false])('empty sequences at one step are dealt out, initial state %s', async (initialState) => {
+    // Of a sequence 96 bytes of states are moved: some 30 sequences a slice.
+    const starts = [...new Array(1000).fill(0), 40, ...new Array(1000).fill(65)];
+    const problem = randomCase({ batch: 1, dim: 3, dstate: 4, cuSeqlens: starts, initialState, layout: 'bld' });
+    const got = await callInSlices(problem, device, 'promise', { sliceBytes: 3000 });
+    expect(got.slices).toBeGreaterThan(2000 / 32);
+    expect(complaintsAgainstReference(problem, got)).toEqual([]);
   });
 
   test.each(['bdl', 'bld'] as const)('slices and chunks of the usual size, %s', async (layout) => {

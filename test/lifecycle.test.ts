@@ -4,6 +4,8 @@ import { endsWell, runChild } from './support/child';
 import { describeOnEachDevice } from './support/devices';
 import './support/patience';
 
+const busyWays = ['host arrays', 'slices of host arrays', 'streams', 'graphs'];
+
 describeOnEachDevice((device) => {
   test.each([
     ['sync', 'a blocking call'],
@@ -19,6 +21,33 @@ describeOnEachDevice((device) => {
   test('an exit within a capture keeps the exit code', async () => {
     const child = await runChild('ending', ['exit within a capture', device]);
     expect(child).toMatchObject({ code: 7, signal: null, stdout: '', stderr: '' });
+  });
+
+  test.each(busyWays)('an exit while %s are in flight keeps the exit code', async (busyWith) => {
+    const child = await runChild('ending', ['exit while busy', device, busyWith]);
+    expect(child).toMatchObject({ code: 7, signal: null, stdout: '', stderr: '' });
+  });
+
+  test.each(busyWays)('workers that are terminated at any moment, with %s in flight', async (busyWith) => {
+    const child = await runChild('workers', ['terminate at any moment', busyWith, device]);
+    expect(child).toMatchObject({ ...endsWell, stdout: 'alive\n' });
+  });
+
+  test('what a call in flight uses is not collected', async () => {
+    const child = await runChild('collected', [device], { flags: ['--expose-gc'] });
+    const ways = [
+      'operands',
+      'a stream and its events',
+      'a graph and its operands',
+      'host arrays',
+      'host arrays in slices',
+    ];
+    expect(child).toMatchObject({ ...endsWell, stdout: ways.map((way) => `${way}: right\n`).join('') });
+  });
+
+  test('the package loaded twice computes twice, and knows no tensors of the other', async () => {
+    const child = await runChild('loaded-twice', [device]);
+    expect(child).toMatchObject({ ...endsWell, stdout: 'equal\nERR_DTYPE\n' });
   });
 
   test('a promise that nobody waits for settles before the end', async () => {

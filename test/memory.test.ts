@@ -1,10 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
-import { devices, type SelectiveScanOptions, selectiveScan, selectiveScanSync, Tensor } from 'selective-scan';
-import { tensorOptions } from './support/call';
+import {
+  device as deviceOf,
+  devices,
+  type SelectiveScanOptions,
+  selectiveScan,
+  selectiveScanSync,
+  Tensor,
+} from 'selective-scan';
+import { tensorOptions, typedArrayOptions } from './support/call';
 import { complaintsAgainstReference } from './support/closeness';
 import { describeOnEachDevice, describeOnGpus } from './support/devices';
 import { expectFailure, thrownBy } from './support/failures';
 import { randomCase } from './support/random-case';
+import { callInSlices } from './support/sliced-call';
 import './support/patience';
 
 describeOnEachDevice((device) => {
@@ -40,6 +48,59 @@ describeOnEachDevice((device) => {
     await Promise.all(dropped);
     const got = { out: await out.toArray(), lastState: await (lastState as Tensor).toArray() };
     expect(complaintsAgainstReference(problem, got)).toEqual([]);
+  });
+});
+
+describeOnEachDevice((device) => {
+  test('emptyCache between calls on host arrays, and while they run', async () => {
+    const problem = randomCase({ batch: 3, dim: 33, seqlen: 65 });
+    const calls = [];
+    for (let i = 0; i < 20; i++) {
+      calls.push(
+        callInSlices(problem, device, 'promise', { sliceBytes: 3000, inStream: true }),
+        deviceOf(device).emptyCache(),
+      );
+      if (i % 5 === 4) await Promise.all(calls);
+    }
+    const results = (await Promise.all(calls)).filter((result) => result !== undefined);
+    expect(results.length).toBe(20);
+    for (const result of results) expect(complaintsAgainstReference(problem, result)).toEqual([]);
+  });
+});
+
+describeOnGpus((device) => {
+  test('a warm call takes nothing from the device', async () => {
+    const operands = tensorOptions(randomCase(), device).options as SelectiveScanOptions<Tensor>;
+    const options = { ...operands, returnLastState: false };
+    const held = async () => {
+      for (let i = 0; i < 20; i++) {
+        selectiveScanSync(options).out.dispose();
+        (await selectiveScan(options)).out.dispose();
+      }
+      const { used, cached } = deviceOf(device).memory();
+      return used + cached;
+    };
+    const warm = await held();
+    for (let i = 0; i < 5; i++) expect(await held()).toBe(warm);
+  });
+
+  test('the memory of calls on large host arrays is counted, and given back', async () => {
+    const options = typedArrayOptions(randomCase({ batch: 1, dim: 512, seqlen: 4096 }), device);
+    await deviceOf(device).emptyCache();
+    const before = deviceOf(device).memory();
+    let most = 0;
+    let isRunning = true;
+    const call = selectiveScan(options).finally(() => {
+      isRunning = false;
+    });
+    for (; isRunning; await new Promise(setImmediate)) most = Math.max(most, deviceOf(device).memory().used);
+    await call;
+    const after = deviceOf(device).memory();
+    expect(after.used).toBe(before.used);
+    expect(after.cached).toBeGreaterThan(before.cached);
+    expect(most).toBeGreaterThan(before.used);
+    await deviceOf(device).emptyCache();
+    expect(deviceOf(device).memory().cached).toBe(before.cached);
   });
 });
 

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "../runtime/host_link.h"
+#include "../runtime/pinned_blocks.h"
 #include "arguments.h"
 #include "environment.h"
 #include "errors.h"
@@ -144,6 +146,8 @@ Napi::Value empty_cache(const Napi::CallbackInfo& info) {
   queue->submit(
       [queue = queue.get()](const Call&) {
         const Backend& backend = queue->backend();
+        HostLink::release_slots(queue->device());
+        empty_pinned_blocks(backend);
         return backend.empty_cache == nullptr ? Status{} : backend.empty_cache(queue->device());
       },
       std::move(settle));

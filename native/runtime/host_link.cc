@@ -5,14 +5,39 @@
 
 namespace selective_scan {
 
+namespace {
+
+struct Links {
+  std::mutex mutex;
+  std::map<int, HostLink*> by_device;
+};
+
+// Never destroyed: a call may be on its way when the process ends.
+Links& links() {
+  static auto* const all = new Links;
+  return *all;
+}
+
+}  // namespace
+
 HostLink& HostLink::of(const Queue& queue) {
-  // Never destroyed: a call may be on its way when the process ends.
-  static auto* const mutex = new std::mutex;
-  static auto* const links = new std::map<int, HostLink*>;
-  const std::lock_guard<std::mutex> lock(*mutex);
-  HostLink*& link = (*links)[queue.device()];
+  const std::lock_guard<std::mutex> lock(links().mutex);
+  HostLink*& link = links().by_device[queue.device()];
   if (link == nullptr) link = new HostLink(queue.backend(), queue.device() == kCpuDevice ? 0 : queue.device());
   return *link;
+}
+
+HostLink* HostLink::find(int device) {
+  const std::lock_guard<std::mutex> lock(links().mutex);
+  const auto found = links().by_device.find(device);
+  return found == links().by_device.end() ? nullptr : found->second;
+}
+
+void HostLink::release_slots(int device) {
+  HostLink* const link = find(device);
+  if (link == nullptr) return;
+  const std::lock_guard<std::mutex> lock(link->mutex_);
+  if (!link->is_taken_) link->slots_.reset();
 }
 
 Status HostLink::set_up() {

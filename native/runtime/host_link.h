@@ -44,9 +44,13 @@ class HostLink {
   // Waits until all three queues are done.
   Status finish() const;
 
+  // Frees the slots of a device's link unless a call has it. The next call allocates them again.
+  static void release_slots(int device);
+
  private:
   explicit HostLink(const Backend& backend, int index) : backend_(backend), index_(index) {}
   static HostLink& of(const Queue& queue);
+  static HostLink* find(int device);
   Status set_up();
 
   const Backend& backend_;

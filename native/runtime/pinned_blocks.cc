@@ -1,5 +1,7 @@
 #include "pinned_blocks.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -55,6 +57,17 @@ Status take_pinned_block(const Backend& backend, int index, size_t bytes, std::s
               give_back(backend, std::move(memory));
             }};
   return {};
+}
+
+void empty_pinned_blocks(const Backend& backend) {
+  std::vector<std::shared_ptr<PinnedMemory>> freed;  // outlives the lock, because freeing waits for the device
+  const std::lock_guard<std::mutex> lock(kept().mutex);
+  for (auto& [key, blocks] : kept().blocks) {
+    if (key.first != &backend) continue;
+    kept().bytes -= key.second * blocks.size();
+    std::move(blocks.begin(), blocks.end(), std::back_inserter(freed));
+    blocks.clear();
+  }
 }
 
 }  // namespace selective_scan

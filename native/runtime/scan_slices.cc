@@ -209,9 +209,14 @@ class Cutter {
     for (int64_t begin = 0; begin < p_.seqlen;) {
       int64_t end = std::min(begin + most_rows, p_.seqlen);
       const int64_t beyond = std::min(first + most_sequences, p_.sequences);
-      if (starts[beyond] > begin) end = std::min<int64_t>(end, starts[beyond]);
-      int64_t last = first + 1;  // empty sequences after the last step belong to the last stretch
-      while (last < p_.sequences && (starts[last] < end || end == p_.seqlen)) ++last;
+      if (starts[beyond] == begin) {
+        add_empty(first, beyond);
+        first = beyond;
+        continue;
+      }
+      end = std::min<int64_t>(end, starts[beyond]);
+      int64_t last = first + 1;
+      while (last < beyond && (starts[last] < end || end == p_.seqlen)) ++last;
       // A sequence that another stretch could hold whole is not cut.
       const int64_t start = starts[last - 1];
       if (end < starts[last] && start > begin && starts[last] - start <= most_rows) {
@@ -223,6 +228,25 @@ class Cutter {
       first = goes_on ? last - 1 : last;
       begin = end;
     }
+    for (; first < p_.sequences; first += most_sequences)
+      add_empty(first, std::min(first + most_sequences, p_.sequences));
+  }
+
+  // Empty sequences, of which there may be any number at one step: their last states are their initial ones.
+  void add_empty(int64_t first, int64_t last) {
+    if (p_.last_state == nullptr) return;
+    const size_t state = static_cast<size_t>(p_.dim) * sizes_.state;
+    const size_t bytes = static_cast<size_t>(last - first) * state;
+    const size_t offset = static_cast<size_t>(first) * state;
+    Slice slice;
+    slice.shared = 0;
+    const int source = p_.initial_state != nullptr ? static_cast<int>(kInitialState) : Region::kZeros;
+    slice.in.regions.push_back({source, offset, slice.in.place(kInitialState, bytes), {bytes}});
+    slice.out.add(kLastState, offset, {bytes});
+    slice.op = [bytes](const Backend& backend, const Call& call, const std::vector<void*>& at) {
+      return backend.copy(call.queue, at[kLastState], at[kInitialState], bytes);
+    };
+    plan_.slices.push_back(std::move(slice));
   }
 
   void add_stretch(const Stretch& s) {

@@ -11,7 +11,8 @@ enum ScanArray { kU, kDelta, kA, kB, kC, kD, kZ, kDeltaBias, kInitialState, kOut
 
 SelectiveScanParams with_arrays(SelectiveScanParams params, const std::vector<void*>& at);
 
-// Slices that move about `most_bytes` each, where a row of one channel or one step does not have more. Of the addresses
+// Slices that move about `most_bytes` each, where a row of one channel or one step does not have more; a channel of a
+// 'bdl' pack has its states in all sequences. Of the addresses
 // in `params` it only matters which are null. `cu_seqlens` need not outlive the call.
 HostPlan slice_scan(const SelectiveScanParams& params, size_t most_bytes);
 

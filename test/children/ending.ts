@@ -1,4 +1,4 @@
-// Ways for a process to end: `node ending.js <way> [device]`.
+// Ways for a process to end: `node ending.js <way> [device] [what it computes]`.
 import { performance } from 'node:perf_hooks';
 import {
   device as deviceOf,
@@ -8,11 +8,12 @@ import {
   selectiveScanSync,
   Tensor,
 } from 'selective-scan';
+import { busyWays } from '../support/busy';
 import { tensorOptions } from '../support/call';
 import { randomCase } from '../support/random-case';
 import { slowProblem } from '../support/slow-problem';
 
-const [way, device = 'cpu'] = process.argv.slice(2);
+const [way, device = 'cpu', busyWith = ''] = process.argv.slice(2);
 
 function problem(): SelectiveScanOptions {
   return tensorOptions(randomCase(), device).options;
@@ -52,6 +53,7 @@ const ways: Record<string, () => unknown> = {
     selectiveScan({ ...problem(), stream: second }).then(() => console.log('settled'));
     setTimeout(() => process.exit(7), 20);
   },
+  'exit while busy': () => busyWays[busyWith]?.(device, () => setTimeout(() => process.exit(7), 10)),
   'exit within a capture': () => {
     const options = problem();
     deviceOf(device).capture(() => {

@@ -1,6 +1,7 @@
-// Worker threads that compute, and are stopped: `node workers.js <way>`.
+// Worker threads that compute, and are stopped: `node workers.js <way> [what they compute] [device]`.
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { devices, Stream, selectiveScan, selectiveScanSync } from 'selective-scan';
+import { busyWays } from '../support/busy';
 import { tensorOptions } from '../support/call';
 import { complaintsAgainstReference } from '../support/closeness';
 import { randomCase } from '../support/random-case';
@@ -46,8 +47,8 @@ const workers: Record<string, () => unknown> = {
   },
 };
 
-function start(way: string): { worker: Worker; message: Promise<unknown>; ended: Promise<unknown> } {
-  const worker = new Worker(__filename, { workerData: way });
+function start(way: string, device = 'cpu'): { worker: Worker; message: Promise<unknown>; ended: Promise<unknown> } {
+  const worker = new Worker(__filename, { workerData: [way, device] });
   const message = new Promise((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
@@ -87,6 +88,17 @@ const mains: Record<string, () => Promise<void>> = {
     }
     console.log('alive');
   },
+  'terminate at any moment': async () => {
+    const [way, device] = process.argv.slice(3) as [string, string];
+    for (let i = 0; i < 8; i++) {
+      const { worker, message } = start(way, device);
+      await message;
+      await new Promise((resolve) => setTimeout(resolve, 3 * i));
+      await worker.terminate();
+    }
+    selectiveScanSync(tensorOptions(problem, device).options);
+    console.log('alive');
+  },
   'end by themselves': async () => {
     for (const way of ['unawaited', 'exit in flight', 'unawaited']) await start(way).ended;
     console.log('alive');
@@ -97,5 +109,10 @@ const mains: Record<string, () => Promise<void>> = {
   },
 };
 
-if (workerData) workers[workerData]?.();
-else mains[process.argv[2] as string]?.();
+if (workerData) {
+  const [way, device] = workerData as [string, string];
+  if (way in busyWays) busyWays[way]?.(device, () => parentPort?.postMessage('in flight'));
+  else workers[way]?.();
+} else {
+  mains[process.argv[2] as string]?.();
+}

@@ -23,6 +23,9 @@ interface SlicedOptions {
   /** About how many bytes a slice moves. */
   sliceBytes: number;
   hasLastState?: boolean;
+  batchInvariant?: boolean;
+  /** In a stream of its own. */
+  inStream?: boolean;
   /** Promise form: called before each turn of reading, and may take its arrays away. */
   beforeTurn?: (arrays: Record<'u' | 'z', RawArray>, abort: () => void) => void;
 }
@@ -34,12 +37,13 @@ export async function callInSlices(
   c: ScanCase,
   device: string,
   form: Form,
-  { sliceBytes, hasLastState = true, beforeTurn }: SlicedOptions,
+  { sliceBytes, hasLastState = true, batchInvariant = false, inStream = false, beforeTurn }: SlicedOptions,
 ): Promise<SlicedResult> {
   const module = native();
   const states = sequencesOf(c).length;
   const sizes = [c.batch, c.dim, c.seqlen, c.dstate, c.groups, states, codes[c.dtype], c.layout === 'bdl' ? 0 : 1];
-  const flags = (c.complex ? 1 : 0) | (c.constantB ? 0 : 2) | (c.constantC ? 0 : 4) | (c.deltaSoftplus ? 8 : 0);
+  const kinds = (c.complex ? 1 : 0) | (c.constantB ? 0 : 2) | (c.constantC ? 0 : 4) | (c.deltaSoftplus ? 8 : 0);
+  const flags = kinds | (batchInvariant ? 16 : 0);
   const stateLength = hasLastState ? states * c.dim * c.dstate * (c.complex ? 2 : 1) : 0;
   const out = c.dtype === 'float32' ? new Uint32Array(c.u.length) : new Uint16Array(c.u.length);
   const lastState = new Float32Array(stateLength);
@@ -55,8 +59,9 @@ export async function callInSlices(
   const starts = c.cuSeqlens && new Uint32Array(Int32Array.from(c.cuSeqlens).buffer);
   const control = module.makeCallControl(sliceBytes);
   const index = device === 'cpu' ? -1 : Number(device.slice('cuda:'.length));
+  const queue = inStream ? module.openStream(index) : index;
   const isPromise = form === 'promise';
-  const call = module.selectiveScan(index, isPromise, Float64Array.of(...sizes, flags), starts, control, ...arrays);
+  const call = module.selectiveScan(queue, isPromise, Float64Array.of(...sizes, flags), starts, control, ...arrays);
   if (isPromise) {
     // A call that is aborted before it has begun never reads.
     let isSettled = false;
@@ -70,6 +75,7 @@ export async function callInSlices(
     } while (!isSettled && module.feedCall(control, ...arrays) !== 0);
     await call;
   }
+  if (inStream) module.closeStream(queue);
   const bits = c.dtype;
   const values = bits === 'float32' ? new Float32Array(out.buffer) : out;
   return {
