@@ -122,7 +122,7 @@ struct LaneRows {
     const int64_t turn_pitch = kWordTurn * pitch;
     int64_t at = ((from + lane / kWords * pitch) & ~kOdd) + lane % kWords * kPerWord;
     unsigned char* target = arrays + lane / kWords * Config::kRowBytes + lane % kWords * 4;
-#pragma unroll 2
+#pragma unroll 1
     for (int row = lane / kWords; row < Config::kRows; row += kWordTurn) {
       copy_async<4>(target, u + at);
       copy_async<4>(target + Config::kArrayBytes, delta + at);
@@ -161,7 +161,7 @@ struct LaneRows {
     auto* target = static_cast<Element*>(p.out) + from + step;
     const unsigned char* source = memory(turn) + lane / kWords * Config::kRowBytes;
     const bool whole = step >= 0 && step + kPerWord <= steps;
-#pragma unroll 2
+#pragma unroll 1
     for (int row = lane / kWords; row < channels; row += kWordTurn) {
       const auto* words = reinterpret_cast<const uint32_t*>(source);
       uint32_t value = words[word];

@@ -98,10 +98,8 @@ cudaError_t launch_types(const UpdateArgs& args, const CudaQueue& queue) {
     return rows > 1 ? launch_token<Element, State, kMostRows>(token_args(args), queue)
                     : launch_token<Element, State, 1>(token_args(args), queue);
   }
-  if (!holds_whole_channels(p)) return launch_rows<Element, State, 1, false>(args, queue);
-  const int64_t threads = divide_up(p.batch, kMostRows) * (p.dim << args.lane_bits);
-  return threads >= kEnoughThreads ? launch_rows<Element, State, kMostRows, true>(args, queue)
-                                   : launch_rows<Element, State, 1, true>(args, queue);
+  return holds_whole_channels(p) ? launch_rows<Element, State, kMostRows, true>(args, queue)
+                                 : launch_rows<Element, State, 1, false>(args, queue);
 }
 
 template <typename Element>
