@@ -40,7 +40,6 @@ __global__ void __launch_bounds__(kThreads) sum_steps_kernel(const __grid_consta
     // Compensated (Kahan): a piece may have tens of thousands of steps, and the decay over it is exp(A * sum).
     float sum = 0.0f;
     float lost = 0.0f;
-#pragma unroll 2
     for (int64_t t = lane; t < span.length; t += kLanes) {
       const float dt = step_of(static_cast<float>(steps[t * pitch]), bias, p.delta_softplus) - lost;
       const float next = sum + dt;
@@ -94,7 +93,6 @@ __global__ void __launch_bounds__(kThreads)
     const int64_t begin = packed ? carries.first_pieces[sequence] : sequence * chunks;
     const int64_t end = packed ? carries.first_pieces[sequence + 1] : begin + chunks;
     State state = initial != nullptr ? initial[i] : State{};
-#pragma unroll 2
     for (int64_t piece = begin; piece < end; ++piece) {
       const int64_t at = piece * row_states + place;
       const State added = states[at];
