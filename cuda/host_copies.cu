@@ -6,6 +6,21 @@
 #include "status.cuh"
 
 namespace selective_scan {
+namespace {
+
+// Rows lie one after the other on the device, and a stride apart on the host.
+Status enqueue_rows(void* queue, void* target, size_t target_pitch, const void* source, size_t source_pitch,
+                    const HostRows& rows, cudaMemcpyKind kind) {
+  const auto& q = *static_cast<CudaQueue*>(queue);
+  const Status status = enter_device(q.device);
+  if (!status.ok() || rows.bytes * rows.count == 0) return status;
+  const cudaError_t error = rows.count == 1 ? cudaMemcpyAsync(target, source, rows.bytes, kind, q.stream)
+                                            : cudaMemcpy2DAsync(target, target_pitch, source, source_pitch, rows.bytes,
+                                                                rows.count, kind, q.stream);
+  return check(q.device, error, kind == cudaMemcpyHostToDevice ? "copying to the device" : "copying from the device");
+}
+
+}  // namespace
 
 Status allocate_pinned(int device, size_t bytes, void** memory) {
   Status status = enter_device(device);
@@ -24,25 +39,11 @@ void release_pinned(void* memory) {
 }
 
 Status enqueue_upload(void* queue, void* target, const void* source, const HostRows& rows) {
-  const auto& q = *static_cast<CudaQueue*>(queue);
-  Status status = enter_device(q.device);
-  if (!status.ok() || rows.bytes * rows.count == 0) return status;
-  const cudaError_t error = rows.count == 1
-                                ? cudaMemcpyAsync(target, source, rows.bytes, cudaMemcpyHostToDevice, q.stream)
-                                : cudaMemcpy2DAsync(target, rows.bytes, source, rows.stride, rows.bytes, rows.count,
-                                                    cudaMemcpyHostToDevice, q.stream);
-  return check(q.device, error, "copying to the device");
+  return enqueue_rows(queue, target, rows.bytes, source, rows.stride, rows, cudaMemcpyHostToDevice);
 }
 
 Status enqueue_download(void* queue, void* target, const void* source, const HostRows& rows) {
-  const auto& q = *static_cast<CudaQueue*>(queue);
-  Status status = enter_device(q.device);
-  if (!status.ok() || rows.bytes * rows.count == 0) return status;
-  const cudaError_t error = rows.count == 1
-                                ? cudaMemcpyAsync(target, source, rows.bytes, cudaMemcpyDeviceToHost, q.stream)
-                                : cudaMemcpy2DAsync(target, rows.stride, source, rows.bytes, rows.bytes, rows.count,
-                                                    cudaMemcpyDeviceToHost, q.stream);
-  return check(q.device, error, "copying from the device");
+  return enqueue_rows(queue, target, rows.stride, source, rows.bytes, rows, cudaMemcpyDeviceToHost);
 }
 
 Status follow(void* queue, void* mark) {
