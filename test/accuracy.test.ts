@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { callWithTensors } from './support/call';
-import { complaints, outBound, stateBound } from './support/closeness';
+import { complaints, complaintsAgainstReference, outBound, stateBound } from './support/closeness';
 import { describeOnEachDevice } from './support/devices';
 import { type CaseSpec, randomCase } from './support/random-case';
 import { referenceScan } from './support/reference';
@@ -32,4 +32,11 @@ describeOnEachDevice((device) => {
       20_000,
     );
   }
+
+  test.each([false, true])('a delta of minus infinity is a step of 0 (complex: %s)', async (complex) => {
+    const problem = randomCase({ complex });
+    for (let i = 0; i < problem.delta.length; i += 7) problem.delta[i] = Number.NEGATIVE_INFINITY;
+    const got = await callWithTensors(problem, device, 'promise');
+    expect(complaintsAgainstReference(problem, got)).toEqual([]);
+  });
 });
