@@ -34,7 +34,10 @@ function wrongSize(axis: string, size: number, n: number): unknown {
 
 /** Takes an operand's memory while the call is reading its arguments. */
 function takeOnRead(draft: Draft, object: object, name: string, n: number): Effect {
-  const operands = Object.entries(draft.operands).filter(([, value]) => value !== undefined);
+  // Without batch entries most operands have no elements, and one that is too long would be right without its memory.
+  const canBeVictim = (name: string) => draft.batch > 0 || ['A', 'D', 'deltaBias'].includes(name);
+  const operands = Object.entries(draft.operands).filter(([name, value]) => value !== undefined && canBeVictim(name));
+  if (operands.length === 0) return harmless;
   const [, victim] = choose(operands, n);
   if (isTensor(victim)) {
     const effect: Effect = victim.disposed ? harmless : ['ERR_DISPOSED'];
