@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../native/ops.h"
+#include "../native/ops/selective_scan.h"
 #include "selective_scan_plan.h"
 
 namespace selective_scan {

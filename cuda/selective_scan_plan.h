@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "../native/ops.h"
+#include "../native/ops/selective_scan.h"
 #include "lane_scan_plan.h"
 #include "selective_scan_variant.h"
 #include "specialized_scan_plan.h"

@@ -8,7 +8,7 @@
 // is used. Otherwise states come by in passes, element by element, and wait in memory between tokens.
 #pragma once
 
-#include "../native/ops.h"
+#include "../native/ops/selective_state_update.h"
 #include "selective_state_update_lanes.cuh"
 
 namespace selective_scan {

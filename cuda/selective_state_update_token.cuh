@@ -7,7 +7,7 @@
 // row or state repeat it instead of branching around their loads; they store nothing.
 #pragma once
 
-#include "../native/ops.h"
+#include "../native/ops/selective_state_update.h"
 #include "selective_state_update_lanes.cuh"
 
 namespace selective_scan {

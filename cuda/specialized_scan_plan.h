@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "../native/ops.h"
+#include "../native/ops/selective_scan.h"
 #include "selective_scan_variant.h"
 
 namespace selective_scan {

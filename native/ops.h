@@ -1,5 +1,6 @@
-// The border between the runtime and its backends: plain structs, one parameter struct an op, one table of functions a
-// backend. A backend never allocates a result, throws across this border, exits the process or synchronises unasked.
+// The border between the runtime and its backends: plain structs, one parameter struct an op (native/ops/), one table
+// of functions a backend. A backend never allocates a result, throws across this border, exits the process or
+// synchronises unasked.
 #pragma once
 
 #include <atomic>
@@ -8,12 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "ops/dtype.h"
+#include "ops/selective_scan.h"
+#include "ops/selective_state_update.h"
+
 namespace selective_scan {
-
-enum class DType : int32_t { kFloat32 = 0, kFloat16 = 1, kBFloat16 = 2, kComplex64 = 3, kInt32 = 4 };
-
-// 'bdl' is [batch, dim, seqlen], 'bld' is [batch, seqlen, dim].
-enum class Layout : int32_t { kBDL = 0, kBLD = 1 };
 
 enum class Code : int32_t {
   kOk,
@@ -54,91 +54,6 @@ struct MemoryUse {
 struct Roofs {
   double bytes_per_second = 0;         // device-to-device copy, read + written
   double exponentials_per_second = 0;  // float32 base-2 exponentials on the special-function unit
-};
-
-// Selective scan (Gu and Dao 2023, algorithm 2; the semantics of mamba_ssm's selective_scan_ref). For each batch b,
-// channel d, time t and state n:
-//   dt = delta + delta_bias[d], then softplus(dt) if delta_softplus (the identity above 20)
-//   h[n] = exp(dt * A[d,n]) * h[n] + dt * u * B[n]
-//   y = sum_n C[n] * h[n]      (twice the real part where A is complex)
-//   out = (y + D[d] * u) * silu(z)
-// All arrays are contiguous, in the memory of the queue's device, and any optional one may be null.
-struct SelectiveScanParams {
-  int64_t batch = 0;   // >= 0
-  int64_t dim = 0;     // >= 1
-  int64_t seqlen = 0;  // >= 1
-  int64_t dstate = 0;  // >= 1
-  int64_t groups = 1;  // divides dim; channel d is of group d / (dim / groups)
-
-  DType dtype = DType::kFloat32;  // of u, delta, z, out and varying B and C: float32, float16 or bfloat16
-  Layout layout = Layout::kBDL;
-  bool is_complex = false;  // A, constant B and C and the states are complex64, interleaved; else float32
-  bool varying_b = true;    // B varies with time; else it is [dim, dstate]
-  bool varying_c = true;
-  bool delta_softplus = false;
-  // A sequence's result is then the same bits whatever else is in the call: how it is computed depends on neither batch
-  // nor seqlen nor sequences.
-  bool batch_invariant = false;
-
-  const void* u = nullptr;      // 'bdl' [batch, dim, seqlen], 'bld' [batch, seqlen, dim]
-  const void* delta = nullptr;  // as u
-  const void* A = nullptr;      // [dim, dstate]
-  // Varying: 'bdl' [batch, groups, dstate, seqlen], 'bld' [batch, seqlen, groups, dstate]; complex: pairs of reals
-  // adjacent in the last axis, which is then twice as long. Constant: [dim, dstate].
-  const void* B = nullptr;
-  const void* C = nullptr;
-  const float* D = nullptr;             // [dim]
-  const void* z = nullptr;              // as u
-  const float* delta_bias = nullptr;    // [dim]
-  const void* initial_state = nullptr;  // [sequences, dim, dstate], float32 or complex64
-  void* out = nullptr;                  // as u
-  void* last_state = nullptr;           // [sequences, dim, dstate], float32 or complex64
-
-  // Packed sequences: batch is 1 and sequence s covers times cu_seqlens[s] to cu_seqlens[s + 1]. HOST memory, read
-  // before the call returns, [sequences + 1], from 0 to seqlen and never falling; a sequence may be empty (its last
-  // state is then its initial one). Null: one sequence a batch entry, sequences == batch.
-  const int32_t* cu_seqlens = nullptr;
-  int64_t sequences = 0;
-};
-
-// The scan one token, or a few, at a time, from and into states that are updated in place (the semantics of mamba_ssm's
-// selective_state_update). For each row b, token t, channel d and state n, with h the state in the row's slot:
-//   dt = delta + delta_bias[d], then softplus(dt) if delta_softplus (the identity above 20)
-//   h[n] = exp(dt * A[d,n]) * h[n] + dt * u * B[n]
-//   out = (sum_n C[n] * h[n] + D[d] * u) * silu(z)
-// A row's result is the same bits whatever else is in the call.
-// h is float32, and rounded to the state's type when it is stored: in `state` after the last token, in `states` after
-// each. All arrays are contiguous, in the memory of the queue's device, and any optional one may be null.
-struct SelectiveStateUpdateParams {
-  int64_t batch = 0;   // >= 0
-  int64_t tokens = 1;  // >= 1
-  int64_t dim = 0;     // >= 1
-  int64_t dstate = 0;  // >= 1
-  int64_t groups = 1;  // divides dim; channel d is of group d / (dim / groups)
-  int64_t slots = 0;   // states that there are; equal to batch if no slot is named
-
-  DType dtype = DType::kFloat32;        // of u, delta, z, B, C and out: float32, float16 or bfloat16
-  DType state_dtype = DType::kFloat32;  // of state and states: any of the same
-  bool delta_softplus = false;
-
-  void* state = nullptr;              // [slots, dim, dstate], read and written
-  const void* u = nullptr;            // [batch, tokens, dim]
-  const void* delta = nullptr;        // as u
-  const float* A = nullptr;           // [dim, dstate]
-  const void* B = nullptr;            // [batch, tokens, groups, dstate]
-  const void* C = nullptr;            // as B
-  const float* D = nullptr;           // [dim]
-  const void* z = nullptr;            // as u
-  const float* delta_bias = nullptr;  // [dim]
-  void* out = nullptr;                // as u
-  void* states = nullptr;             // [batch, tokens, dim, dstate]
-
-  // The slot of each row, [batch]; without either row b has slot b. A row whose slot is -1 is left out: its out and
-  // states are 0. In HOST memory the slots are read before the call returns, each of them -1 or a slot that there is.
-  // In the device's memory (of a GPU only) nobody has looked: a row of any other slot gets NaN in out and states, and
-  // nothing else happens. Slots other than -1 have to be different from each other.
-  const int32_t* host_slots = nullptr;
-  const int32_t* device_slots = nullptr;
 };
 
 // One call's surroundings: the queue it runs in, a flag that asks a long CPU op to stop early with kAborted, and a

@@ -7,11 +7,11 @@ const root = path.resolve(__dirname, '..');
 // What a file may include with "..." or import by a relative path. The first row whose `of` matches decides; a file that
 // no row matches may use anything. Paths are without extension.
 const layers = [
-  { of: /^native\/ops$/, may: /^$/ },
-  { of: /^native\/binding\//, may: /^native\/(binding|runtime)\/|^native\/ops$/ },
-  { of: /^native\/runtime\//, may: /^native\/runtime\/|^native\/ops$/ },
-  { of: /^native\/cpu\//, may: /^native\/cpu\/|^native\/ops$/ },
-  { of: /^cuda\//, may: /^cuda\/|^native\/ops$/ },
+  { of: /^native\/ops(\/|$)/, may: /^native\/ops\// },
+  { of: /^native\/binding\//, may: /^native\/(binding|runtime)\/|^native\/ops(\/|$)/ },
+  { of: /^native\/runtime\//, may: /^native\/runtime\/|^native\/ops(\/|$)/ },
+  { of: /^native\/cpu\//, may: /^native\/cpu\/|^native\/ops(\/|$)/ },
+  { of: /^cuda\//, may: /^cuda\/|^native\/ops(\/|$)/ },
   { of: /^src\/native$/, may: /^src\/(errors|dtype|host-array)$/ },
   { of: /^src\/ops\//, may: /^src\/(ops\/.*|(?!index$)[^/]+)$/ },
   { of: /^src\/mamba\//, may: /^src\/(mamba\/.*|ops\/.*|(?!(native|index)$)[^/]+)$/ },

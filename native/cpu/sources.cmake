@@ -29,9 +29,14 @@ else()
   endif()
 endif()
 
+set(SELECTIVE_SCAN_VECTOR_OPS
+  selective_scan
+  selective_state_update
+)
+
 # Adds the kernels of one vector set, with its options.
 macro(selective_scan_add_kernels VECTOR_SET)
-  foreach(OP selective_scan selective_state_update)
+  foreach(OP ${SELECTIVE_SCAN_VECTOR_OPS})
     set(SOURCE ${CMAKE_CURRENT_LIST_DIR}/${OP}_${VECTOR_SET}.cc)
     list(APPEND SELECTIVE_SCAN_CPU_SOURCES ${SOURCE})
     set_source_files_properties(${SOURCE} PROPERTIES COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS};${ARGN}")
