@@ -2,7 +2,14 @@ import { describe, expect, test } from '@jest/globals';
 import { device as deviceOf, linear, linearSync, Tensor } from 'selective-scan';
 import { describeOnEachDevice } from './support/devices';
 import { expectFailure, rejectionOf } from './support/failures';
-import { callLinear, type LinearSpec, linearCase, linearComplaints, linearOptions } from './support/linear-case';
+import {
+  callLinear,
+  type LinearSpec,
+  linearCase,
+  linearComplaints,
+  linearOptions,
+  referenceLinear,
+} from './support/linear-case';
 import './support/patience';
 
 type Row = [name: string, reason: string, spec: LinearSpec];
@@ -99,8 +106,9 @@ const rows = [...dtypes, ...rowCounts, ...sizes, ...halves, ...large, ...biases,
 describeOnEachDevice((device) => {
   test.each(rows)('%s: %s', async (_name, _reason, spec) => {
     const problem = linearCase(spec);
+    const want = referenceLinear(problem);
     for (const form of ['promise', 'sync'] as const) {
-      expect(linearComplaints(problem, await callLinear(problem, device, form))).toEqual([]);
+      expect(linearComplaints(problem, await callLinear(problem, device, form), want)).toEqual([]);
     }
   });
 
