@@ -4,6 +4,7 @@
 
 #include "linear_piece.h"
 #include "linear_tile.h"
+#include "prefetch.h"
 
 namespace selective_scan {
 namespace {
@@ -60,6 +61,8 @@ class FewRows {
   template <int kRows, int kFeatures>
   void multiply_tile(int64_t row, int64_t feature, int64_t count, float* products) {
     const float* const x = x_ + row * row_floats_;
+    // A tile's rows are more than hardware follows on its own: the next tile's are asked for along with these.
+    const uintptr_t ahead = static_cast<uintptr_t>(kFeatures * depth_) * sizeof(Weight);
     const Weight* weights[kFeatures];
     for (int j = 0; j < kFeatures; ++j) {
       const int64_t in_range = feature + std::min<int64_t>(j, count - 1);
@@ -70,7 +73,11 @@ class FewRows {
     int64_t k = 0;
     const auto row_at = [&](int i) { return load(x + i * row_floats_ + k); };
     for (; k + kLanes <= depth_; k += kLanes) {
-      add_products(row_at, [&](int j) { return load(weights[j] + k); }, &tile);
+      const auto weight_at = [&](int j) {
+        prefetch(reinterpret_cast<uintptr_t>(weights[j] + k) + ahead);
+        return load(weights[j] + k);
+      };
+      add_products(row_at, weight_at, &tile);
     }
     const int rest = static_cast<int>(depth_ - k);
     if (rest > 0) add_products(row_at, [&](int j) { return load(weights[j] + k, rest); }, &tile);
