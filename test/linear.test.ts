@@ -154,6 +154,12 @@ describeOnEachDevice((device) => {
     expect([...(await out.toArray())]).toEqual([Number.POSITIVE_INFINITY]);
   });
 
+  test.each([1, 8, 30, 300])('a call again gives the same bits, %d rows', async (rowCount) => {
+    const problem = linearCase({ rows: rowCount, in: 1000, out: 70, dtype: 'bfloat16', weightDType: 'bfloat16' });
+    const first = await callLinear(problem, device);
+    for (const form of ['promise', 'sync'] as const) expect(await callLinear(problem, device, form)).toEqual(first);
+  });
+
   test('a call can be recorded and replayed with other rows', async () => {
     const problem = linearCase({ biasDType: 'float32' });
     const options = linearOptions(problem, device);

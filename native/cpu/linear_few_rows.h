@@ -9,7 +9,7 @@
 namespace selective_scan {
 namespace {
 
-// Features of all rows before they are stored; and those that a row after the first still finds in a cache.
+// Features that are computed of all rows before any are stored.
 constexpr int kStripFeatures = 64;
 
 template <class Weight>
@@ -19,7 +19,7 @@ class FewRows {
       : piece_(piece),
         params_(*piece.params),
         depth_(params_.in_features),
-        row_floats_((depth_ + kLanes - 1) / kLanes * kLanes),
+        row_floats_(divide_up(depth_, kLanes) * kLanes),
         products_(piece.scratch),
         bias_(products_ + piece.rows * kStripFeatures),
         x_(bias_ + kStripFeatures) {}
@@ -43,10 +43,9 @@ class FewRows {
   }
 
  private:
-  // All rows with kMostFeatures features, or those that there are.
+  // All rows with kMostFeatures features, or those that there are: rows after the first find their weights in a cache.
   void multiply(int64_t feature, int64_t count, float* products) {
-    const int64_t groups = (piece_.rows + kTileRows - 1) / kTileRows;
-    const int64_t group = (piece_.rows + groups - 1) / groups;
+    const int64_t group = divide_up(piece_.rows, divide_up(piece_.rows, kTileRows));
     for (int64_t r = 0; r < piece_.rows; r += group) {
       with_rows(std::min(group, piece_.rows - r), [&](auto rows) {
         constexpr int kFeatures = tile_features(rows);

@@ -15,8 +15,6 @@ constexpr int64_t kStepsInPass = 768 / kLanes;
 
 constexpr int kPanelFeatures = kFewestFeatures;  // of a tile
 
-inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // The parts of scratch memory, in floats; each begins at a whole vector.
 struct ManyRowsScratch {
   ManyRowsScratch(const LinearParams& params, int64_t features)

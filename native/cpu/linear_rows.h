@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kLanes = Vec::kLanes;
 
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 // Calls use with a value of the element type, for the type's sake.
 template <class Use>
 inline void with_element(DType dtype, Use use) {

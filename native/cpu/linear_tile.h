@@ -8,6 +8,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "lane_sums.h"
 #include "linear_rows.h"
 
 namespace selective_scan {
@@ -82,22 +83,6 @@ inline void add_products(X x, Weight weight, Tile<kRows, kFeatures>* tile) {
   }
 }
 
-// Lane i of the result is the sum of the lanes of vector i. Each round interleaves the upper half of the vectors with
-// the lower and adds: that halves them and brings a bit of the vector's number into the lane's.
-template <int kCount>
-inline Vec sums_of_lanes(const Vec* vectors) {
-  if constexpr (kCount == 1) {
-    return vectors[0];
-  } else {
-    Vec halves[kCount / 2];
-    SELECTIVE_SCAN_UNROLL
-    for (int i = 0; i < kCount / 2; ++i) {
-      halves[i] = zip_low(vectors[i], vectors[i + kCount / 2]) + zip_high(vectors[i], vectors[i + kCount / 2]);
-    }
-    return sums_of_lanes<kCount / 2>(halves);
-  }
-}
-
 // Writes the products, the rows `stride` apart.
 template <int kRows, int kFeatures>
 inline void finish(const Tile<kRows, kFeatures>& tile, float* products, int64_t stride) {
@@ -112,7 +97,7 @@ inline void finish(const Tile<kRows, kFeatures>& tile, float* products, int64_t 
       const int i = first * kLanes + l;
       vectors[l] = i < kCount ? tile.sum[i / kFeatures][i % kFeatures] : Vec::zero();
     }
-    store(flat + first * kLanes, sums_of_lanes<kLanes>(vectors));
+    store(flat + first * kLanes, sums_of_lanes(vectors));
   }
   SELECTIVE_SCAN_UNROLL
   for (int i = 0; i < kRows; ++i) std::memcpy(products + i * stride, flat + i * kFeatures, sizeof(float) * kFeatures);
