@@ -6,6 +6,7 @@
 #include "../native/ops.h"
 #include "graph.cuh"
 #include "host_copies.cuh"
+#include "linear.cuh"
 #include "queue.cuh"
 #include "roofs.cuh"
 #include "selective_scan.cuh"
@@ -92,6 +93,7 @@ const Backend& cuda_backend() {
       enqueue_download,
       follow,
       measure_roofs,
+      linear,
       selective_scan,
       selective_state_update,
       describe_scan,
