@@ -18,7 +18,7 @@ Status linear(const Call& call, const LinearParams& params) {
   LinearFacts facts;
   facts.aligned = is_aligned(params);
   // Few rows do not need it, and looking for it takes a while the first time.
-  facts.library = params.rows > kVectorRowsGroup && has_cublas_lt();
+  facts.library = params.rows > kVectorRows.group && has_cublas_lt();
   LinearPlan plan = plan_linear(params, facts, queue.shape);
   if (plan.path == LinearPath::kLibrary) {
     bool done = false;

@@ -35,12 +35,11 @@ LinearArgs args_of(const LinearParams& params, const LinearPlan& plan) {
   return args;
 }
 
-// Of a kernel for few rows: a warp has so many outputs, a block so many rows.
-cudaError_t launch_rows(void (*kernel)(LinearArgs), int64_t warp_outputs, int64_t rows, const LinearArgs& args,
+cudaError_t launch_rows(void (*kernel)(LinearArgs), const RowsKernel& cut, const LinearArgs& args,
                         const CudaQueue& queue) {
   const LinearParams& p = args.params;
-  const int64_t blocks = blocks_of_outputs(p.out_features, warp_outputs, args.slice_bits);
-  const int64_t groups = divide_up(p.rows, rows);
+  const int64_t blocks = blocks_of_outputs(cut, p.out_features, args.slice_bits);
+  const int64_t groups = divide_up(p.rows, cut.group);
   if (blocks > kMostBlocks || groups > kMostGridRows) return cudaErrorInvalidConfiguration;
   const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(groups));
   return launch_early(kernel, grid, 32 * kRowsWarps, args, queue.shape.capability, queue.stream);
@@ -49,14 +48,15 @@ cudaError_t launch_rows(void (*kernel)(LinearArgs), int64_t warp_outputs, int64_
 template <typename Element>
 cudaError_t launch_tensor_rows(const LinearArgs& args, const CudaQueue& queue) {
   return launch_rows(args.params.rows > 8 ? linear_tensor_rows<Element, true> : linear_tensor_rows<Element, false>,
-                     kTensorRowsOutputs, kTensorRowsGroup, args, queue);
+                     kTensorRows, args, queue);
 }
 
 template <int kWeightBytes>
 cudaError_t launch_vector_rows(const LinearArgs& args, const CudaQueue& queue) {
-  return args.params.rows == 1 ? launch_rows(linear_vector_rows<kWeightBytes, 1>, kVectorRowsOutputs, 1, args, queue)
-                               : launch_rows(linear_vector_rows<kWeightBytes, kVectorRowsGroup>, kVectorRowsOutputs,
-                                             kVectorRowsGroup, args, queue);
+  constexpr int kGroup = static_cast<int>(kVectorRows.group);
+  return launch_rows(
+      args.params.rows == 1 ? linear_vector_rows<kWeightBytes, 1> : linear_vector_rows<kWeightBytes, kGroup>,
+      kVectorRows, args, queue);
 }
 
 template <typename Element>

@@ -31,30 +31,34 @@ struct LinearPlan {
   bool prefetches = false;  // kTensorRows: weights are fetched into the second-level cache while earlier kernels run
 };
 
-// The kernels for few rows: warps of a block, outputs of a warp, and rows that pass with the weights once.
-constexpr int kRowsWarps = 8;
-constexpr int kTensorRowsOutputs = 8;
-constexpr int kTensorRowsGroup = 16;
-constexpr int kVectorRowsOutputs = 4;
-constexpr int kVectorRowsGroup = 8;
+// How a kernel for few rows is cut, which measurements on an H100 gave.
+struct RowsKernel {
+  int64_t outputs;            // of a warp
+  int64_t group;              // rows that pass with the weights once
+  int64_t most_slice;         // of in_features, for a warp of blocks that are enough
+  int64_t enough_blocks;      // a multiprocessor
+  int64_t most_group_blocks;  // a multiprocessor, where there are several groups: beyond, tiles are faster
+};
+
+constexpr int kRowsWarps = 8;  // of a block
+constexpr RowsKernel kTensorRows = {8, 16, 320, 2, 2};
+constexpr RowsKernel kVectorRows = {4, 8, 640, 1, 4};
 
 // Bytes of weights that the second-level cache has room for beside what is in use.
 constexpr int64_t kMostPrefetched = 16 << 20;
 
-constexpr int64_t blocks_of_outputs(int64_t out_features, int64_t warp_outputs, int slice_bits) {
-  const int64_t block_outputs = warp_outputs * (kRowsWarps >> slice_bits);
+constexpr int64_t blocks_of_outputs(const RowsKernel& kernel, int64_t out_features, int slice_bits) {
+  const int64_t block_outputs = kernel.outputs * (kRowsWarps >> slice_bits);
   return (out_features + block_outputs - 1) / block_outputs;
 }
 
-// Warps share a tile where there would else be too few blocks for the multiprocessors, or where a warp would go through
-// more of in_features than it has loads on the way for. Beyond that sharing costs: 96 us instead of 90 for 50280 x 2560
-// in bfloat16 with eight warps instead of four.
-inline int slice_bits_of(const LinearParams& params, int64_t warp_outputs, const DeviceShape& device) {
-  constexpr int64_t kMostSlice = 640;
+// Warps share a tile where there would else be too few blocks, or where a warp would wait for loads several times. More
+// sharing than that costs: 33 us instead of 27 for 50280 x 768 in bfloat16 with eight warps instead of four.
+inline int slice_bits_of(const LinearParams& params, const RowsKernel& kernel, const DeviceShape& device) {
+  const int64_t enough = kernel.enough_blocks * device.multiprocessors;
   int bits = 0;
-  while ((2 << bits) <= kRowsWarps &&
-         ((params.in_features >> bits) > kMostSlice ||
-          blocks_of_outputs(params.out_features, warp_outputs, bits) < 2 * int64_t{device.multiprocessors})) {
+  while ((2 << bits) <= kRowsWarps && ((params.in_features >> bits) > kernel.most_slice ||
+                                       blocks_of_outputs(kernel, params.out_features, bits) < enough)) {
     ++bits;
   }
   return bits;
@@ -90,13 +94,13 @@ inline bool fits_library(const LinearParams& params, const LinearFacts& facts) {
 
 inline LinearPlan plan_linear(const LinearParams& params, const LinearFacts& facts, const DeviceShape& device) {
   const bool tensor = fits_tensor_cores(params, facts, device);
-  const int64_t warp_outputs = tensor ? kTensorRowsOutputs : kVectorRowsOutputs;
-  const int64_t group = tensor ? kTensorRowsGroup : kVectorRowsGroup;
-  const int bits = slice_bits_of(params, warp_outputs, device);
-  // More rows pass with the weights again, which costs nothing while multiprocessors have nothing else to do.
-  const int64_t groups = (params.rows + group - 1) / group;
-  if (groups == 1 ||
-      groups <= 2 * int64_t{device.multiprocessors} / blocks_of_outputs(params.out_features, warp_outputs, bits)) {
+  const RowsKernel& kernel = tensor ? kTensorRows : kVectorRows;
+  const int bits = slice_bits_of(params, kernel, device);
+  // With several groups the weights pass several times, which costs nothing while multiprocessors have nothing else to
+  // do.
+  const int64_t groups = (params.rows + kernel.group - 1) / kernel.group;
+  const int64_t blocks = blocks_of_outputs(kernel, params.out_features, bits);
+  if (groups <= 1 || groups <= kernel.most_group_blocks * device.multiprocessors / blocks) {
     if (!tensor) return {LinearPath::kVectorRows, bits};
     return {LinearPath::kTensorRows, bits, params.out_features <= kMostPrefetched / 2 / params.in_features};
   }

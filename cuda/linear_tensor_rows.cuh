@@ -1,6 +1,6 @@
 // A linear layer of few rows by tensor cores. Memory binds it: every weight is read once, for two operations a row. So
-// weights go from memory to the registers that the tensor cores read, 16 bytes a load with up to eight loads of a lane
-// on the way, and never wait for each other in shared memory.
+// weights go from memory to the registers that the tensor cores read, 16 bytes a load with many loads of a lane on the
+// way, and never wait for each other in shared memory.
 //
 // An instruction takes two elements here and two eight further of each lane's row; a lane has loaded eight adjacent
 // ones. A sum does not mind the order of its terms, so the lane hands them over as they are, and x's the same way.
@@ -34,7 +34,7 @@ class TensorRowsWarp {
   // Sums over one of equal slices of in_features.
   __device__ __forceinline__ void sum(int slice, int slice_bits, float (&sums)[4]) const {
     const int steps = (in_features_ + kStep - 1) / kStep;
-    const int slice_length = (steps + (1 << slice_bits) - 1 >> slice_bits) * kStep;
+    const int slice_length = ((steps + (1 << slice_bits) - 1) >> slice_bits) * kStep;
     const int end = min(in_features_, (slice + 1) * slice_length);
 #pragma unroll 1
     for (int k = slice * slice_length + lane_first_; k - lane_first_ < end; k += kAhead * kStep) {
@@ -60,7 +60,7 @@ class TensorRowsWarp {
 
  private:
   static constexpr int kStep = 32;              // elements that the lanes' loads take of each row
-  static constexpr int kAhead = kFull ? 4 : 8;  // steps whose loads are on the way at once
+  static constexpr int kAhead = kFull ? 4 : 7;  // steps whose loads are on the way at once
 
   const int in_features_;
   // The lane's part of the warp's operands: from this element on of row lane / 4 of both, and of row 8 further of x.
@@ -74,29 +74,28 @@ class TensorRowsWarp {
 
 // The block's outputs by x, groups of rows by y.
 template <typename Element, bool kFull>
-__global__ void __launch_bounds__(32 * kRowsWarps, kFull ? 3 : 2)
-    linear_tensor_rows(const __grid_constant__ LinearArgs args) {
+__global__ void __launch_bounds__(32 * kRowsWarps, 3) linear_tensor_rows(const __grid_constant__ LinearArgs args) {
 #if __CUDA_ARCH__ >= 800
   constexpr int kSums = 4 * 32;
   __shared__ float parts[kRowsWarps][kSums];
   const LinearParams& p = args.params;
   const int slices = 1 << args.slice_bits;
   const int block_warps = kRowsWarps >> args.slice_bits;  // that have outputs of their own
-  const int block_outputs = block_warps * kTensorRowsOutputs;
+  const int64_t block_outputs = block_warps * kTensorRows.outputs;
   const int warp = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
-  const int64_t first_output = static_cast<int64_t>(blockIdx.x) * block_outputs;
-  const int64_t first_row = static_cast<int64_t>(blockIdx.y) * kTensorRowsGroup;
+  const int64_t first_output = blockIdx.x * block_outputs;
+  const int64_t first_row = blockIdx.y * kTensorRows.group;
 
   if (args.prefetches && threadIdx.x == 0) {
-    const int64_t elements = min(p.out_features - first_output, int64_t{block_outputs}) * p.in_features;
+    const int64_t elements = min(p.out_features - first_output, block_outputs) * p.in_features;
     prefetch(static_cast<const Element*>(p.weight) + first_output * p.in_features,
              static_cast<uint32_t>(elements * sizeof(Element)));
   }
   wait_for_earlier_kernels();
 
   float sums[4] = {};
-  const int64_t warp_output = first_output + (warp >> args.slice_bits) * kTensorRowsOutputs;
+  const int64_t warp_output = first_output + (warp >> args.slice_bits) * kTensorRows.outputs;
   TensorRowsWarp<Element, kFull>(p, warp_output, first_row).sum(warp % slices, args.slice_bits, sums);
 #pragma unroll
   for (int i = 0; i < 4; ++i) parts[warp][32 * i + lane] = sums[i];
@@ -107,7 +106,7 @@ __global__ void __launch_bounds__(32 * kRowsWarps, kFull ? 3 : 2)
     const int place = i % kSums;
     const int which = place / 32;  // of a lane's sums
     const int64_t row = first_row + place % 32 / 4 + which / 2 * 8;
-    const int64_t output = first_output + i / kSums * kTensorRowsOutputs + place % 4 * 2 + which % 2;
+    const int64_t output = first_output + i / kSums * kTensorRows.outputs + place % 4 * 2 + which % 2;
     if (row >= p.rows || output >= p.out_features) continue;
     store_feature(args, row, output, sum_of_slices(&parts[i / kSums << args.slice_bits][place], kSums, slices));
   }

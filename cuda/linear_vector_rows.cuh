@@ -36,7 +36,8 @@ __device__ __forceinline__ float sum_over_warp(float (&values)[kCount], int lane
 template <int kWeightBytes, int kRows>
 class VectorRowsWarp {
  public:
-  static constexpr int kSums = kRows * kVectorRowsOutputs;
+  static constexpr int kOutputs = static_cast<int>(kVectorRows.outputs);
+  static constexpr int kSums = kRows * kOutputs;
 
   // The warp's first output, and the first row of the block.
   __device__ __forceinline__ VectorRowsWarp(const LinearArgs& args, int64_t first_output, int64_t first_row)
@@ -47,7 +48,7 @@ class VectorRowsWarp {
         x_(static_cast<const float*>(args.params.x) + first_row * in_features_) {
     // Past the last output that is read again; what comes of it is not stored.
 #pragma unroll
-    for (int j = 0; j < kVectorRowsOutputs; ++j) {
+    for (int j = 0; j < kOutputs; ++j) {
       const int64_t output = min(first_output + j, args.params.out_features - 1);
       weight_[j] = static_cast<const char*>(args.params.weight) + output * in_features_ * kWeightBytes;
     }
@@ -62,9 +63,9 @@ class VectorRowsWarp {
     }
 #pragma unroll 1
     for (int64_t k = thread * kVector; k < in_features_; k += slices * 32 * kVector) {
-      uint4 weights[kVectorRowsOutputs];
+      uint4 weights[kOutputs];
 #pragma unroll
-      for (int j = 0; j < kVectorRowsOutputs; ++j) weights[j] = load_once_or_zeros(weight_[j] + k * kWeightBytes, true);
+      for (int j = 0; j < kOutputs; ++j) weights[j] = load_once_or_zeros(weight_[j] + k * kWeightBytes, true);
       // One after the other, or there would be no registers for all of x.
 #pragma unroll 1
       for (int quad = 0; quad < kVector / 4; ++quad) multiply(weights, quad, k + 4 * quad, sums);
@@ -78,15 +79,15 @@ class VectorRowsWarp {
   __device__ __forceinline__ void sum_elements(int64_t k, int stride, float (&sums)[kSums]) const {
 #pragma unroll 1
     for (; k < in_features_; k += stride) {
-      float weights[kVectorRowsOutputs];
+      float weights[kOutputs];
 #pragma unroll
-      for (int j = 0; j < kVectorRowsOutputs; ++j) weights[j] = load_element(weight_[j], dtype_, k);
+      for (int j = 0; j < kOutputs; ++j) weights[j] = load_element(weight_[j], dtype_, k);
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
         const float x = row(r)[k];
 #pragma unroll
-        for (int j = 0; j < kVectorRowsOutputs; ++j) {
-          sums[r * kVectorRowsOutputs + j] = fmaf(weights[j], x, sums[r * kVectorRowsOutputs + j]);
+        for (int j = 0; j < kOutputs; ++j) {
+          sums[r * kOutputs + j] = fmaf(weights[j], x, sums[r * kOutputs + j]);
         }
       }
     }
@@ -117,17 +118,17 @@ class VectorRowsWarp {
     }
   }
 
-  __device__ __forceinline__ void multiply(const uint4 (&vectors)[kVectorRowsOutputs], int quad, int64_t k,
+  __device__ __forceinline__ void multiply(const uint4 (&vectors)[kOutputs], int quad, int64_t k,
                                            float (&sums)[kSums]) const {
-    float weights[kVectorRowsOutputs][4];
+    float weights[kOutputs][4];
 #pragma unroll
-    for (int j = 0; j < kVectorRowsOutputs; ++j) widen(vectors[j], quad, weights[j]);
+    for (int j = 0; j < kOutputs; ++j) widen(vectors[j], quad, weights[j]);
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
       const float4 x = *reinterpret_cast<const float4*>(row(r) + k);
 #pragma unroll
-      for (int j = 0; j < kVectorRowsOutputs; ++j) {
-        float& sum = sums[r * kVectorRowsOutputs + j];
+      for (int j = 0; j < kOutputs; ++j) {
+        float& sum = sums[r * kOutputs + j];
         sum = fmaf(weights[j][0], x.x, sum);
         sum = fmaf(weights[j][1], x.y, sum);
         sum = fmaf(weights[j][2], x.z, sum);
@@ -141,7 +142,7 @@ class VectorRowsWarp {
   const bool aligned_;
   const int last_row_;  // of the block's
   const float* const x_;
-  const char* weight_[kVectorRowsOutputs];
+  const char* weight_[kOutputs];
 };
 
 // The block's outputs by x, groups of rows by y.
@@ -155,12 +156,12 @@ __global__ void __launch_bounds__(32 * kRowsWarps, kRows == 1 ? 3 : 2)
   const int block_warps = kRowsWarps >> args.slice_bits;  // that have outputs of their own
   const int warp = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
-  const int64_t first_output = static_cast<int64_t>(blockIdx.x) * block_warps * kVectorRowsOutputs;
+  const int64_t first_output = static_cast<int64_t>(blockIdx.x) * block_warps * Warp::kOutputs;
   const int64_t first_row = static_cast<int64_t>(blockIdx.y) * kRows;
   wait_for_earlier_kernels();
 
   float sums[Warp::kSums] = {};
-  const int64_t warp_output = first_output + (warp >> args.slice_bits) * kVectorRowsOutputs;
+  const int64_t warp_output = first_output + (warp >> args.slice_bits) * Warp::kOutputs;
   Warp(args, warp_output, first_row).sum(warp % slices, slices, sums);
   const float part = sum_over_warp<Warp::kSums>(sums, lane);
   constexpr int kLanesASum = 32 / Warp::kSums;
@@ -170,8 +171,8 @@ __global__ void __launch_bounds__(32 * kRowsWarps, kRows == 1 ? 3 : 2)
   const int i = threadIdx.x;
   if (i >= block_warps * Warp::kSums) return;
   const int place = i % Warp::kSums;
-  const int64_t row = first_row + place / kVectorRowsOutputs;
-  const int64_t output = first_output + i / Warp::kSums * kVectorRowsOutputs + place % kVectorRowsOutputs;
+  const int64_t row = first_row + place / Warp::kOutputs;
+  const int64_t output = first_output + i / Warp::kSums * Warp::kOutputs + place % Warp::kOutputs;
   if (row >= p.rows || output >= p.out_features) return;
   store_feature(args, row, output,
                 sum_of_slices(&parts[i / Warp::kSums << args.slice_bits][place], Warp::kSums, slices));
