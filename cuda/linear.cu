@@ -1,7 +1,6 @@
 // The op: which kernel fits.
 #include "linear.cuh"
 
-#include "cublas_lt.cuh"
 #include "linear_launch.cuh"
 #include "linear_library.cuh"
 #include "linear_plan.h"
@@ -15,10 +14,8 @@ Status linear(const Call& call, const LinearParams& params) {
   Status status = enter_device(queue.device);
   if (!status.ok() || params.rows == 0) return status;
 
-  LinearFacts facts;
-  facts.aligned = is_aligned(params);
-  // Few rows do not need it, and looking for it takes a while the first time.
-  facts.library = params.rows > kVectorRows.group && has_cublas_lt();
+  // cuBLASLt is looked for where it is wanted: opening it takes a while, and few rows do without.
+  LinearFacts facts = {is_aligned(params), true};
   LinearPlan plan = plan_linear(params, facts, queue.shape);
   if (plan.path == LinearPath::kLibrary) {
     bool done = false;

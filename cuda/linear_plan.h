@@ -20,7 +20,7 @@ enum class LinearPath {
 // What a choice has to know beside the sizes.
 struct LinearFacts {
   bool aligned = true;   // x and weight, and each of their rows, begin on a boundary of 16 bytes
-  bool library = false;  // cuBLASLt is there
+  bool library = false;  // cuBLASLt may be used
 };
 
 struct LinearPlan {
