@@ -93,9 +93,9 @@ const Backend& cuda_backend() {
       enqueue_download,
       follow,
       measure_roofs,
-      linear,
       selective_scan,
       selective_state_update,
+      linear,
       describe_scan,
   };
   return backend;

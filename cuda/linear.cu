@@ -12,7 +12,7 @@ namespace selective_scan {
 Status linear(const Call& call, const LinearParams& params) {
   auto& queue = *static_cast<CudaQueue*>(call.queue);
   Status status = enter_device(queue.device);
-  if (!status.ok() || params.rows == 0) return status;
+  if (!status.ok() || params.rows == 0 || params.out_features == 0) return status;
 
   // cuBLASLt is looked for where it is wanted: opening it takes a while, and few rows do without.
   LinearFacts facts = {is_aligned(params), true};

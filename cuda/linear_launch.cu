@@ -87,8 +87,8 @@ __global__ void __launch_bounds__(256) widen(const void* source, DType dtype, in
 Status launch_vector_rows_widened(LinearParams params, const LinearPlan& plan, CudaQueue& queue) {
   void* wide = nullptr;
   Status status;
-  if (params.dtype != DType::kFloat32) {
-    const int64_t count = params.rows * params.in_features;
+  const int64_t count = params.rows * params.in_features;
+  if (params.dtype != DType::kFloat32 && count > 0) {
     status = allocate(&queue, count * sizeof(float), &wide);
     if (!status.ok()) return status;
     const auto blocks = static_cast<unsigned>(std::min<int64_t>(divide_up(count, 256), 1024));

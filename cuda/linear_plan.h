@@ -88,10 +88,11 @@ inline bool fits_library(const LinearParams& params, const LinearFacts& facts) {
   constexpr int64_t kMost = INT32_MAX;
   return facts.library && params.dtype == params.weight_dtype &&
          (params.out_dtype == params.dtype || params.out_dtype == DType::kFloat32) &&
-         (params.bias == nullptr || adds_bias_exactly(params)) && params.rows <= kMost && params.in_features <= kMost &&
-         params.out_features <= kMost;
+         (params.bias == nullptr || adds_bias_exactly(params)) && params.rows <= kMost && params.in_features >= 1 &&
+         params.in_features <= kMost && params.out_features <= kMost;
 }
 
+// Of at least one row and output.
 inline LinearPlan plan_linear(const LinearParams& params, const LinearFacts& facts, const DeviceShape& device) {
   const bool tensor = fits_tensor_cores(params, facts, device);
   const RowsKernel& kernel = tensor ? kTensorRows : kVectorRows;
@@ -102,7 +103,8 @@ inline LinearPlan plan_linear(const LinearParams& params, const LinearFacts& fac
   const int64_t blocks = blocks_of_outputs(kernel, params.out_features, bits);
   if (groups <= 1 || groups <= kernel.most_group_blocks * device.multiprocessors / blocks) {
     if (!tensor) return {LinearPath::kVectorRows, bits};
-    return {LinearPath::kTensorRows, bits, params.out_features <= kMostPrefetched / 2 / params.in_features};
+    const int64_t weight_bytes = 2 * params.in_features * params.out_features;
+    return {LinearPath::kTensorRows, bits, weight_bytes > 0 && weight_bytes <= kMostPrefetched};
   }
   if (fits_library(params, facts)) return {LinearPath::kLibrary};
   return {tensor ? LinearPath::kTensorTiles : LinearPath::kVectorTiles};

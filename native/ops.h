@@ -130,9 +130,9 @@ struct Backend {
   Status (*measure_roofs)(void* queue, Roofs* roofs);
 
   // The ops, one line each.
-  Status (*linear)(const Call& call, const LinearParams& params);
   Status (*selective_scan)(const Call& call, const SelectiveScanParams& params);
   Status (*selective_state_update)(const Call& call, const SelectiveStateUpdateParams& params);
+  Status (*linear)(const Call& call, const LinearParams& params);
 
   // For people: which kernel selective_scan would run and how the work is cut, in a few words. A function of the sizes,
   // of cu_seqlens and of which arrays there are; it reads none and needs no device.

@@ -85,6 +85,8 @@ void check_paths() {
       {layer(1, 2560, 10240), own, LinearPath::kVectorRows, turing},
       {layer(64, 2560, 10240, kHalf), own, LinearPath::kVectorTiles, turing},
       {layer(64, 2560, 10240, kHalf), library, LinearPath::kLibrary, turing},
+      {layer(1, 0, 10240), library, LinearPath::kTensorRows},
+      {layer(64, 0, 10240), library, LinearPath::kTensorTiles},
   };
   for (const Case& c : cases) {
     expect(plan_linear(c.params, c.facts, c.device).path == c.path, "another path", c.params);
@@ -129,7 +131,7 @@ void check_types() {
 
 // A row's bits depend on how a layer is cut.
 void check_rows() {
-  for (const int64_t in_features : {1, 40, 768, 5120, 100000}) {
+  for (const int64_t in_features : {0, 1, 40, 768, 5120, 100000}) {
     for (const int64_t out_features : {1, 80, 3072, 50280, 1000000}) {
       for (const DType dtype : kFloats) {
         const int bits = plan_linear(layer(1, in_features, out_features, dtype), {}, {}).slice_bits;
