@@ -7,10 +7,12 @@
 
 namespace selective_scan {
 
-// kLanes adjacent lanes of a warp share a channel and hold kStates of its states each.
-template <typename Element_, Layout layout, int states, int lanes>
+// kLanes adjacent lanes of a warp share a channel and hold kStates of its states each; where B, C or both are constant,
+// those of these states too.
+template <typename Element_, Layout layout, int states, int lanes, bool constant>
 struct LaneConfig {
   using Element = Element_;
+  static constexpr bool kConstant = constant;
   static constexpr bool kBdl = layout == Layout::kBDL;
   static constexpr int kStates = states;
   static constexpr int kLanes = lanes;
@@ -48,7 +50,13 @@ struct LaneConfig {
   static constexpr int kWideAt = kMemory.wide_at();
   static constexpr int kRowsAt = kMemory.rows_at();
 
-  static constexpr int kMostWarps = most_lane_warps(layout, states, lanes, kSize);
+#ifdef __CUDA_ARCH__
+  static constexpr bool kExists = kMemory.block_bytes(1) <= most_shared_bytes(__CUDA_ARCH__ / 10);
+#else
+  static constexpr bool kExists = true;
+#endif
+
+  static constexpr int kMostWarps = most_lane_warps(layout, states, lanes, kSize, constant);
   // So many warps' registers have to fit; the blocks that are launched have 12 warps at most.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 && __CUDA_ARCH__ < 900
   static constexpr int kBoundWarps = kMostWarps < 16 ? kMostWarps : 16;  // 20 would spill

@@ -37,6 +37,14 @@ inline float __shfl_xor_sync(unsigned, float value, int mask, const char* file =
   return emulator::value_of_lane(value, threadIdx.x % 32 ^ mask, {file, line});
 }
 
+inline int __any_sync(unsigned, int predicate, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  bool any = false;
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    if (emulator::value_of_lane(predicate != 0 ? 1.0f : 0.0f, lane, {file, line}) != 0) any = true;
+  }
+  return any;
+}
+
 inline float __uint_as_float(unsigned bits) {
   float value;
   std::memcpy(&value, &bits, sizeof(value));
