@@ -65,15 +65,18 @@ struct LaneConfig {
 #endif
 };
 
-// Moves a chunk of 16-bit elements on by one where its row starts between two boundaries of a word; `next` is the word
-// behind the chunk.
+// Of a row in shared memory that begins on the boundary before its first element, and so `beyond` elements earlier: the
+// chunk at `from`, which is a boundary of a word.
 template <typename Element, int kCount>
-__device__ __forceinline__ void shift_chunk(Chunk<Element, kCount>& chunk, uint32_t next, int odd) {
+__device__ __forceinline__ Chunk<Element, kCount> read_beyond(const unsigned char* from, int beyond) {
+  constexpr int kPerWord = 4 / sizeof(Element);
+  const auto* const words = reinterpret_cast<const uint32_t*>(from) + beyond / kPerWord;
+  Chunk<Element, kCount> chunk;
 #pragma unroll
   for (int j = 0; j < chunk.kWords; ++j) {
-    const uint32_t above = j + 1 < chunk.kWords ? chunk.words[(j + 1) % chunk.kWords] : next;
-    chunk.words[j] = __funnelshift_r(chunk.words[j], above, 16 * odd);
+    chunk.words[j] = kPerWord == 1 ? words[j] : __funnelshift_r(words[j], words[j + 1], 16 * (beyond % kPerWord));
   }
+  return chunk;
 }
 
 // Rows of adjacent elements that may start anywhere.

@@ -43,7 +43,8 @@ class OwnPlace {
       if (aligned_) {
         read_vectors(from, values);
       } else {
-        read_words(from, rows.beyond(Config::channel()), values);
+        const auto chunk = read_beyond<Element, kOwn>(from, rows.beyond(Config::channel()));
+        widen_chunk(&chunk, values);
       }
     } else if (Config::kBdl) {
       values[0] = value(from + rows.beyond(Config::channel()) * Config::kSize);
@@ -108,17 +109,6 @@ class OwnPlace {
 #pragma unroll
       for (int j = 0; j < kVector; ++j) values[i + j] = vector[j];
     }
-  }
-
-  // The same of a row that starts `beyond` elements behind a boundary.
-  static __device__ __forceinline__ void read_words(const unsigned char* from, int beyond, float (&values)[kOwn]) {
-    constexpr int kPerWord = 4 / Config::kSize;
-    const auto* words = reinterpret_cast<const uint32_t*>(from) + beyond / kPerWord;
-    Chunk<Element, kOwn> chunk;
-#pragma unroll
-    for (int j = 0; j < chunk.kWords; ++j) chunk.words[j] = words[j];
-    if constexpr (kPerWord > 1) shift_chunk(chunk, words[chunk.kWords], beyond % kPerWord);
-    widen_chunk(&chunk, values);
   }
 
   static __device__ __forceinline__ void store_vector(Element* target, const float* values) {
