@@ -180,12 +180,9 @@ __device__ __forceinline__ void scan_lanes(const ScanArgs& args) {
       OwnSteps<Config> own;
       float du[Config::kOwn];
       float y[Config::kOwn];
-      place.read(rows(), 0, turn, start, t, own.u);
-      place.read(rows(), 1, turn, start, t, own.delta);
+      place.read(p, rows(), turn, start, t, own);
       prepare_steps<Config>(own, du, bias, p.delta_softplus, steps - t - place.step());
       walk_group<Config>(p, states, own.delta, du, B, y);
-      if (p.z != nullptr)
-        place.read(rows(), 2, turn, start, t, own.z);  // not before: during the walk, registers are few
       finish_steps<Config>(own, D, p.z != nullptr, y);
       if (direct) {
         place.store(p, y, t, steps);

@@ -25,7 +25,7 @@ struct LaneStates {
   // Of channel `channel`, if it exists; `first` is its first among the states of all pieces. What does not exist keeps
   // rate 0 and value 0.
   __device__ __forceinline__ void load(const SelectiveScanParams& p, int64_t channel, int64_t first, bool exists) {
-    const int64_t states = exists ? p.dstate : 0;
+    const int states = exists ? static_cast<int>(p.dstate) : 0;
     const int64_t row = channel * p.dstate;
     load_row(p.A, row, states, rate);
 #pragma unroll
@@ -39,7 +39,7 @@ struct LaneStates {
 
   __device__ __forceinline__ void store(float* last, int64_t dstate) const {
     last += first_state();
-    const int64_t states = dstate - first_state();
+    const int states = static_cast<int>(dstate) - first_state();
 #pragma unroll
     for (int s = 0; s < kStates; ++s) {
       if (offset(s) < states) last[offset(s)] = h[s];
@@ -68,7 +68,7 @@ struct LaneStates {
   static __device__ __forceinline__ int first_state() { return Config::lane_of_channel() * kVector; }
   static constexpr __device__ int offset(int s) { return s / kVector * kVector * Config::kLanes + s % kVector; }
 
-  static __device__ __forceinline__ void load_row(const void* array, int64_t first, int64_t states,
+  static __device__ __forceinline__ void load_row(const void* array, int64_t first, int states,
                                                   float (&values)[kStates]) {
     const auto* const row = static_cast<const float*>(array) + first + first_state();
     states -= first_state();

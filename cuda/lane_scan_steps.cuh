@@ -35,26 +35,37 @@ class OwnPlace {
 
   __device__ __forceinline__ bool exists() const { return exists_; }
 
-  // u (0), delta (1) or z (2) of the group at step `t` of the tile at `start`.
-  __device__ __forceinline__ void read(const LaneRows<Config>& rows, int array, int turn, int64_t start, int t,
-                                       float (&values)[kOwn]) const {
-    const unsigned char* from = block_memory() + at(turn, t) + array * Config::kArrayBytes;
+  // The group at step `t` of the tile at `start`.
+  __device__ __forceinline__ void read(const SelectiveScanParams& p, const LaneRows<Config>& rows, int turn,
+                                       int64_t start, int t, OwnSteps<Config>& own) const {
+    const unsigned char* from = block_memory() + at(turn, t);
     if constexpr (Config::kBdl && kVector > 1) {
       if (aligned_) {
-        read_vectors(from, values);
+        read_arrays(p, from, own, read_vectors);
       } else {
-        const auto chunk = read_beyond<Element, kOwn>(from, rows.beyond(Config::channel()));
-        widen_chunk(&chunk, values);
+        const int beyond = rows.beyond(Config::channel());
+        read_arrays(p, from, own, [&](const unsigned char* array, float (&values)[kOwn]) {
+          const auto chunk = read_beyond<Element, kOwn>(array, beyond);
+          widen_chunk(&chunk, values);
+        });
       }
     } else if (Config::kBdl) {
-      values[0] = value(from + rows.beyond(Config::channel()) * Config::kSize);
+      from += rows.beyond(Config::channel()) * Config::kSize;
+      read_arrays(p, from, own, [](const unsigned char* array, float (&values)[kOwn]) { values[0] = value(array); });
+    } else if (aligned_) {
+      read_arrays(p, from, own, [](const unsigned char* array, float (&values)[kOwn]) {
+#pragma unroll
+        for (int i = 0; i < kOwn; ++i) values[i] = value(array + i * Config::kRowBytes);
+      });
     } else {
       const int64_t first = rows.first(start) + (t + step()) * rows.pitch;
+      read_arrays(p, from, own, [&](const unsigned char* array, float (&values)[kOwn]) {
 #pragma unroll
-      for (int i = 0; i < kOwn; ++i) {
-        const int beyond = aligned_ ? 0 : static_cast<int>((first + i * rows.pitch) & LaneRows<Config>::kShift);
-        values[i] = value(from + i * Config::kRowBytes + beyond * Config::kSize);
-      }
+        for (int i = 0; i < kOwn; ++i) {
+          const int beyond = static_cast<int>((first + i * rows.pitch) & LaneRows<Config>::kShift);
+          values[i] = value(array + i * Config::kRowBytes + beyond * Config::kSize);
+        }
+      });
     }
   }
 
@@ -99,6 +110,14 @@ class OwnPlace {
 
   static __device__ __forceinline__ float value(const unsigned char* from) {
     return static_cast<float>(*reinterpret_cast<const Element*>(from));
+  }
+
+  template <typename Read>
+  static __device__ __forceinline__ void read_arrays(const SelectiveScanParams& p, const unsigned char* from,
+                                                     OwnSteps<Config>& own, Read read) {
+    read(from, own.u);
+    read(from + Config::kArrayBytes, own.delta);
+    if (p.z != nullptr) read(from + 2 * Config::kArrayBytes, own.z);
   }
 
   static __device__ __forceinline__ void read_vectors(const unsigned char* from, float (&values)[kOwn]) {

@@ -19,8 +19,6 @@ inline dim3 blockDim;
 #define __shared__ static
 #undef __launch_bounds__
 #define __launch_bounds__(...)
-#undef __noinline__
-#define __noinline__
 #undef __grid_constant__
 #define __grid_constant__
 
