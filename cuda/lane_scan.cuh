@@ -151,30 +151,21 @@ __device__ __forceinline__ void scan_lanes(const ScanArgs& args) {
   const auto tiles = static_cast<unsigned>((span.length + Config::kTile - 1) / Config::kTile);
   const int last_steps = static_cast<int>(span.length - (tiles - int64_t{1}) * Config::kTile);
   const auto steps_of = [&](unsigned tile) { return tile + 1 < tiles ? Config::kTile : last_steps; };
-  const auto fetch = [&](unsigned tile) {
-    const int64_t start = int64_t{Config::kTile} * tile;
-    rows().fetch(p, tile % 2, start, steps_of(tile));
-    matrices.fetch(p, tile % 2, start, steps_of(tile));
-    commit_copies();
-  };
-  // For the other threads.
-  const auto wait_for = [&](unsigned tile) {
-    wait_for_copies();
-    if (tile < tiles) matrices.widen(p, tile % 2, int64_t{Config::kTile} * tile, steps_of(tile));
-    __syncthreads();
-  };
-  if (tiles > 0) {
-    fetch(0);
-    wait_for(0);
-  }
+  // A tile is walked while the next is on its way. The first turn only fetches, so that the code of a fetch is there
+  // once.
 #pragma unroll 1
-  for (unsigned tile = 0; tile < tiles; ++tile) {
-    if (tile + 1 < tiles) fetch(tile + 1);
-    const int turn = tile % 2;
-    const int steps = steps_of(tile);
-    const int64_t start = int64_t{Config::kTile} * tile;
-    const float* B = matrices.wide(turn, 0) + Config::lane_of_channel() * LaneStates<Config>::kVector;
+  for (unsigned next = 0; next <= tiles; ++next) {
+    const int64_t next_start = int64_t{Config::kTile} * next;
+    if (next < tiles) {
+      rows().fetch(p, next % 2, next_start, steps_of(next));
+      matrices.fetch(p, next % 2, next_start, steps_of(next));
+      commit_copies();
+    }
+    const int64_t start = next_start - Config::kTile;
+    const int steps = next > 0 ? steps_of(next - 1) : 0;
+    const int turn = (next + 1) % 2;
     const bool direct = place.direct(steps);
+    const float* B = matrices.wide(turn, 0) + Config::lane_of_channel() * LaneStates<Config>::kVector;
 #pragma unroll 1
     for (int t = 0; t < steps; t += Config::kGroup) {
       OwnSteps<Config> own;
@@ -192,8 +183,10 @@ __device__ __forceinline__ void scan_lanes(const ScanArgs& args) {
       }
       B += Config::kGroup * Config::kCapacity;
     }
-    if (!direct) rows().flush(p, turn, start, steps);
-    wait_for(tile + 1);
+    if (!direct && steps > 0) rows().flush(p, turn, start, steps);
+    wait_for_copies();
+    if (next < tiles) matrices.widen(p, next % 2, next_start, steps_of(next));
+    __syncthreads();
   }
   auto* last = static_cast<float*>(p.last_state);
   if (last != nullptr && place.exists()) states.store(last + rows().first_state(p), p.dstate);
