@@ -58,7 +58,7 @@ struct LaneConfig {
 
   static constexpr int kMostWarps = most_lane_warps(layout, states, lanes, kSize, constant);
   // So many warps' registers have to fit; the blocks that are launched have 12 warps at most.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 && __CUDA_ARCH__ < 900
+#if defined(__CUDA_ARCH__) && ((__CUDA_ARCH__ >= 800 && __CUDA_ARCH__ < 900) || __CUDA_ARCH__ >= 1200)
   static constexpr int kBoundWarps = kMostWarps < 16 ? kMostWarps : 16;  // 20 would spill
 #else
   static constexpr int kBoundWarps = kMostWarps;
