@@ -8,8 +8,9 @@
 
 namespace selective_scan {
 
-// Of a piece in 'bld', the most channels: their rows of weights and inputs stay in a first-level cache.
-constexpr int64_t kMostConvChannels = 512;
+// Of a piece in 'bld', the most channels: enough for long runs of memory, few enough that their rows of weights and
+// inputs stay in a core's own caches.
+constexpr int64_t kMostConvChannels = 1024;
 
 struct ConvPiece {
   const CausalConv1dParams* params = nullptr;
