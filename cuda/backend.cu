@@ -4,6 +4,9 @@
 #include <cstdlib>
 
 #include "../native/ops.h"
+#include "causal_conv1d.cuh"
+#include "causal_conv1d_update.cuh"
+#include "embedding.cuh"
 #include "graph.cuh"
 #include "host_copies.cuh"
 #include "linear.cuh"
@@ -95,6 +98,9 @@ const Backend& cuda_backend() {
       measure_roofs,
       selective_scan,
       selective_state_update,
+      causal_conv1d,
+      causal_conv1d_update,
+      embedding,
       linear,
       describe_scan,
   };

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "queue.cuh"
+
 namespace selective_scan {
 
 // Every thread of such a kernel calls it, before it reads or writes what another kernel may have touched.
@@ -27,17 +29,16 @@ __device__ __forceinline__ void prefetch(const void* memory, uint32_t bytes) {
 
 // Launches early where the device can.
 template <typename Args>
-cudaError_t launch_early(void (*kernel)(Args), dim3 grid, int threads, const Args& args, int capability,
-                         cudaStream_t stream) {
+cudaError_t launch_early(void (*kernel)(Args), dim3 grid, int threads, const CudaQueue& queue, const Args& args) {
   cudaLaunchAttribute early = {};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim.x = static_cast<unsigned>(threads);
-  config.stream = stream;
+  config.stream = queue.stream;
   config.attrs = &early;
-  config.numAttrs = capability >= 90 ? 1 : 0;
+  config.numAttrs = queue.shape.capability >= 90 ? 1 : 0;
   return cudaLaunchKernelEx(&config, kernel, args);
 }
 

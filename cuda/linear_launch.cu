@@ -42,7 +42,7 @@ cudaError_t launch_rows(void (*kernel)(LinearArgs), const RowsKernel& cut, const
   const int64_t groups = divide_up(p.rows, cut.group);
   if (blocks > kMostBlocks || groups > kMostGridRows) return cudaErrorInvalidConfiguration;
   const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(groups));
-  return launch_early(kernel, grid, 32 * kRowsWarps, args, queue.shape.capability, queue.stream);
+  return launch_early(kernel, grid, 32 * kRowsWarps, queue, args);
 }
 
 template <typename Element>

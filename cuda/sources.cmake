@@ -3,6 +3,9 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cu
   ${CMAKE_CURRENT_LIST_DIR}/caching_pool.cu
   ${CMAKE_CURRENT_LIST_DIR}/capture.cu
+  ${CMAKE_CURRENT_LIST_DIR}/causal_conv1d.cu
+  ${CMAKE_CURRENT_LIST_DIR}/causal_conv1d_update.cu
+  ${CMAKE_CURRENT_LIST_DIR}/embedding.cu
   ${CMAKE_CURRENT_LIST_DIR}/cublas_lt.cu
   ${CMAKE_CURRENT_LIST_DIR}/graph.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_copies.cu

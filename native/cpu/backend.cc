@@ -4,7 +4,10 @@
 #include <string>
 
 #include "../ops.h"
+#include "causal_conv1d.h"
+#include "causal_conv1d_update.h"
 #include "cpu_info.h"
+#include "embedding.h"
 #include "linear.h"
 #include "memory.h"
 #include "selective_scan.h"
@@ -116,6 +119,9 @@ const Backend& cpu_backend() {
       /*measure_roofs=*/nullptr,
       cpu_selective_scan,
       cpu_selective_state_update,
+      cpu_causal_conv1d,
+      cpu_causal_conv1d_update,
+      cpu_embedding,
       cpu_linear,
       cpu_describe_scan,
   };
