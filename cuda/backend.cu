@@ -11,10 +11,13 @@
 #include "host_copies.cuh"
 #include "linear.cuh"
 #include "queue.cuh"
+#include "rms_norm.cuh"
 #include "roofs.cuh"
+#include "sample.cuh"
 #include "selective_scan.cuh"
 #include "selective_scan_describe.cuh"
 #include "selective_state_update.cuh"
+#include "softmax.cuh"
 #include "status.cuh"
 
 namespace selective_scan {
@@ -102,6 +105,9 @@ const Backend& cuda_backend() {
       causal_conv1d_update,
       embedding,
       linear,
+      rms_norm,
+      sample,
+      softmax,
       describe_scan,
   };
   return backend;

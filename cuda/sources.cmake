@@ -17,7 +17,9 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/linear_launch.cu
   ${CMAKE_CURRENT_LIST_DIR}/linear_library.cu
   ${CMAKE_CURRENT_LIST_DIR}/queue.cu
+  ${CMAKE_CURRENT_LIST_DIR}/rms_norm.cu
   ${CMAKE_CURRENT_LIST_DIR}/roofs.cu
+  ${CMAKE_CURRENT_LIST_DIR}/sample.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_bfloat16.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_chunks.cu
@@ -25,8 +27,12 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_float16.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_float32.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_state_update.cu
+  ${CMAKE_CURRENT_LIST_DIR}/softmax.cu
   ${CMAKE_CURRENT_LIST_DIR}/specialized_scan_bfloat16.cu
   ${CMAKE_CURRENT_LIST_DIR}/specialized_scan_float16.cu
   ${CMAKE_CURRENT_LIST_DIR}/specialized_scan_float32.cu
   ${CMAKE_CURRENT_LIST_DIR}/status.cu
 )
+
+# Tokens are chosen alike on every backend: each operation on floats is rounded (native/ops/sample_numbers.h).
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/sample.cu PROPERTIES COMPILE_OPTIONS -fmad=false)

@@ -14,8 +14,11 @@
 #include "ops/dtype.h"
 #include "ops/embedding.h"
 #include "ops/linear.h"
+#include "ops/rms_norm.h"
+#include "ops/sample.h"
 #include "ops/selective_scan.h"
 #include "ops/selective_state_update.h"
+#include "ops/softmax.h"
 
 namespace selective_scan {
 
@@ -139,6 +142,9 @@ struct Backend {
   Status (*causal_conv1d_update)(const Call& call, const CausalConv1dUpdateParams& params);
   Status (*embedding)(const Call& call, const EmbeddingParams& params);
   Status (*linear)(const Call& call, const LinearParams& params);
+  Status (*rms_norm)(const Call& call, const RmsNormParams& params);
+  Status (*sample)(const Call& call, const SampleParams& params);
+  Status (*softmax)(const Call& call, const SoftmaxParams& params);
 
   // For people: which kernel selective_scan would run and how the work is cut, in a few words. A function of the sizes,
   // of cu_seqlens and of which arrays there are; it reads none and needs no device.

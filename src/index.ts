@@ -32,7 +32,10 @@ export type { Layout } from './ops/layout.js';
   linearSync,
   type SplitLinearResult,
 } from './ops/linear.js';
+export { logSoftmax, logSoftmaxSync } from './ops/log-softmax.js';
 export type { Progress } from './ops/progress.js';
+export { type RmsNormOptions, type RmsNormResult, rmsNorm, rmsNormSync } from './ops/rms-norm.js';
+export { type SampleOptions, type SampleResult, type SampleRule, sample, sampleSync } from './ops/sample.js';
 export { type ScanKernelOptions, scanKernel } from './ops/scan-kernel.js';
 export {
   type SelectiveScanDims,
@@ -47,6 +50,7 @@ export {
   selectiveStateUpdate,
   selectiveStateUpdateSync,
 } from './ops/selective-state-update.js';
+export { type SoftmaxOptions, type SoftmaxResult, softmax, softmaxSync } from './ops/softmax.js';
 export { allocPinned } from './pinned.js';
 export type { Queue, QueueEvent } from './queue.js';
 export type { WaitOptions } from './signal.js';

@@ -117,6 +117,29 @@ export interface Native {
     control: CallControl | undefined,
     ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
+  rmsNorm(
+    queue: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    numbers: Float64Array,
+    control: CallControl | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
+  sample(
+    queue: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    numbers: Float64Array,
+    control: CallControl | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
+  softmax(
+    queue: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    control: CallControl | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
 
   describeScan(device: number, sizes: Float64Array, cuSeqlens: RawView | undefined, hasZ: boolean): string;
 }

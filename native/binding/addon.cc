@@ -11,8 +11,11 @@
 #include "linear.h"
 #include "memory.h"
 #include "pinned.h"
+#include "rms_norm.h"
+#include "sample.h"
 #include "selective_scan.h"
 #include "selective_state_update.h"
+#include "softmax.h"
 #include "streams.h"
 
 namespace selective_scan {
@@ -34,6 +37,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("selectiveScan", Napi::Function::New(env, guarded<selective_scan>));
   exports.Set("selectiveStateUpdate", Napi::Function::New(env, guarded<selective_state_update>));
   exports.Set("linear", Napi::Function::New(env, guarded<linear>));
+  exports.Set("rmsNorm", Napi::Function::New(env, guarded<rms_norm>));
+  exports.Set("sample", Napi::Function::New(env, guarded<sample>));
+  exports.Set("softmax", Napi::Function::New(env, guarded<softmax>));
 
   exports.Set("describeScan", Napi::Function::New(env, guarded<describe_scan>));
   return exports;

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "../runtime/op_call.h"
@@ -50,18 +52,27 @@ struct ArraySpec {
 std::vector<Operand> operands_of(const Napi::CallbackInfo& info, size_t first_array,
                                  const std::vector<ArraySpec>& specs);
 
+// The numbers of a Float64Array of that length.
+template <size_t kCount>
+std::array<double, kCount> numbers_of(const Napi::Value& value) {
+  void* memory = nullptr;
+  napi_typedarray_type type = napi_uint8_array;
+  size_t length = 0;
+  const napi_status status = napi_get_typedarray_info(value.Env(), value, &type, &length, &memory, nullptr, nullptr);
+  if (status != napi_ok || type != napi_float64_array || length != kCount) {
+    throw Napi::TypeError::New(value.Env(), "Expected a Float64Array of " + std::to_string(kCount) + " numbers.");
+  }
+  std::array<double, kCount> numbers;
+  std::memcpy(numbers.data(), memory, sizeof(numbers));
+  return numbers;
+}
+
 // The integers of a Float64Array of that length.
 template <size_t kCount>
 std::array<int64_t, kCount> sizes_of(const Napi::Value& value) {
-  void* numbers = nullptr;
-  napi_typedarray_type type = napi_uint8_array;
-  size_t length = 0;
-  const napi_status status = napi_get_typedarray_info(value.Env(), value, &type, &length, &numbers, nullptr, nullptr);
-  if (status != napi_ok || type != napi_float64_array || length != kCount) {
-    throw Napi::TypeError::New(value.Env(), "Expected a Float64Array of sizes.");
-  }
+  const std::array<double, kCount> numbers = numbers_of<kCount>(value);
   std::array<int64_t, kCount> sizes;
-  for (size_t i = 0; i < kCount; ++i) sizes[i] = to_size(value.Env(), static_cast<const double*>(numbers)[i]);
+  for (size_t i = 0; i < kCount; ++i) sizes[i] = to_size(value.Env(), numbers[i]);
   return sizes;
 }
 

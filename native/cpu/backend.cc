@@ -10,8 +10,11 @@
 #include "embedding.h"
 #include "linear.h"
 #include "memory.h"
+#include "rms_norm.h"
+#include "sample.h"
 #include "selective_scan.h"
 #include "selective_state_update.h"
+#include "softmax.h"
 #include "vector_set.h"
 
 namespace selective_scan {
@@ -123,6 +126,9 @@ const Backend& cpu_backend() {
       cpu_causal_conv1d_update,
       cpu_embedding,
       cpu_linear,
+      cpu_rms_norm,
+      cpu_sample,
+      cpu_softmax,
       cpu_describe_scan,
   };
   return backend;

@@ -11,10 +11,14 @@ set(SELECTIVE_SCAN_CPU_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/embedding.cc
   ${CMAKE_CURRENT_LIST_DIR}/linear.cc
   ${CMAKE_CURRENT_LIST_DIR}/memory.cc
+  ${CMAKE_CURRENT_LIST_DIR}/rms_norm.cc
+  ${CMAKE_CURRENT_LIST_DIR}/sample.cc
+  ${CMAKE_CURRENT_LIST_DIR}/sample_draw.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_describe.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_plan.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_state_update.cc
+  ${CMAKE_CURRENT_LIST_DIR}/softmax.cc
   ${CMAKE_CURRENT_LIST_DIR}/thread_pool.cc
   ${CMAKE_CURRENT_LIST_DIR}/vector_set.cc
 )
@@ -37,8 +41,11 @@ set(SELECTIVE_SCAN_VECTOR_OPS
   causal_conv1d
   embedding
   linear
+  rms_norm
+  sample
   selective_scan
   selective_state_update
+  softmax
 )
 
 # Adds the kernels of one vector set, with its options.
@@ -49,6 +56,9 @@ macro(selective_scan_add_kernels VECTOR_SET)
     set_source_files_properties(${SOURCE} PROPERTIES COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS};${ARGN}")
   endforeach()
 endmacro()
+
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/sample.cc ${CMAKE_CURRENT_LIST_DIR}/sample_draw.cc
+                            PROPERTIES COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS}")
 
 selective_scan_add_kernels(portable)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")

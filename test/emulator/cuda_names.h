@@ -44,6 +44,56 @@ inline int __any_sync(unsigned, int predicate, const char* file = __builtin_FILE
   return any;
 }
 
+// Of 64 bits: two exchanges of 32.
+template <typename T>
+T wide_value_of_lane(T value, unsigned lane, emulator::Site site) {
+  static_assert(sizeof(T) == 8, "two words");
+  float words[2];
+  std::memcpy(words, &value, sizeof(words));
+  for (float& word : words) word = emulator::value_of_lane(word, lane, site);
+  std::memcpy(&value, words, sizeof(words));
+  return value;
+}
+
+inline uint64_t __shfl_xor_sync(unsigned, uint64_t value, int mask, const char* file = __builtin_FILE(),
+                                int line = __builtin_LINE()) {
+  return wide_value_of_lane(value, threadIdx.x % 32 ^ mask, {file, line});
+}
+
+inline double __shfl_xor_sync(unsigned, double value, int mask, const char* file = __builtin_FILE(),
+                              int line = __builtin_LINE()) {
+  return wide_value_of_lane(value, threadIdx.x % 32 ^ mask, {file, line});
+}
+
+inline uint64_t __shfl_sync(unsigned, uint64_t value, int lane, const char* file = __builtin_FILE(),
+                            int line = __builtin_LINE()) {
+  return wide_value_of_lane(value, lane, {file, line});
+}
+
+inline uint64_t __shfl_up_sync(unsigned, uint64_t value, unsigned offset, const char* file = __builtin_FILE(),
+                               int line = __builtin_LINE()) {
+  const unsigned lane = threadIdx.x % 32;
+  return wide_value_of_lane(value, lane >= offset ? lane - offset : lane, {file, line});
+}
+
+inline unsigned __ballot_sync(unsigned, bool vote, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  unsigned votes = 0;
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    if (emulator::value_of_lane(vote ? 1.0f : 0.0f, lane, {file, line}) != 0) votes |= 1u << lane;
+  }
+  return votes;
+}
+
+inline int __ffs(unsigned bits) { return __builtin_ffs(static_cast<int>(bits)); }
+
+inline uint32_t atomicAdd(uint32_t* sum, uint32_t value) {
+  const uint32_t before = *sum;
+  *sum += value;
+  return before;
+}
+
+inline int min(int a, int b) { return a < b ? a : b; }
+
 inline float __uint_as_float(unsigned bits) {
   float value;
   std::memcpy(&value, &bits, sizeof(value));

@@ -1,0 +1,81 @@
+// The logits of a block's row as tokens are chosen by them, and passes over them.
+#pragma once
+
+#include "../native/ops/sample.h"
+#include "../native/ops/sample_numbers.h"
+#include "sample_places.cuh"
+
+namespace selective_scan {
+
+template <typename Element>
+class LogitRow {
+ public:
+  __device__ __forceinline__ LogitRow(const SampleParams& p, int64_t row)
+      : vocab_(static_cast<int>(p.vocab)),
+        penalty_(p.repetition_penalty),
+        logits_(static_cast<const Element*>(p.logits) + row * p.vocab),
+        seen_(p.repetition_penalty == 1.0f ? nullptr : p.seen + row * p.vocab),
+        has_vectors_(p.vocab % kRowVector == 0) {}
+
+  __device__ __forceinline__ int vocab() const { return vocab_; }
+  __device__ __forceinline__ float raw(int i) const { return static_cast<float>(logits_[i]); }
+  __device__ __forceinline__ float operator[](int i) const {
+    return seen_ != nullptr && seen_[i] > 0 ? penalised(raw(i), penalty_) : raw(i);
+  }
+
+  // Calls act(index, raw logit, logit) for this thread's share of the row. The next vector is on the way while one is
+  // worked on, half of it at a time so that there is less code.
+  template <typename Act>
+  __device__ __forceinline__ void each(const Act& act) const {
+    constexpr int kStep = kRowVector * kSampleThreads;
+    constexpr int kHalf = kRowVector / 2;
+    Vector next;
+    for (int i = kRowVector * static_cast<int>(threadIdx.x) - kStep; i < vocab_; i += kStep) {
+      const Vector now = next;
+      next = load(i + kStep);
+      if (i < 0) continue;  // the first round only loads
+      float logits[kRowVector];
+      widen_chunk(&now.logits, logits);
+      Chunk<int32_t, kRowVector> seen = now.seen;
+#pragma unroll 1
+      for (int first = i; first < min(i + kRowVector, vocab_); first += kHalf) {
+#pragma unroll
+        for (int j = 0; j < kHalf; ++j) {
+          if (first + j >= vocab_) break;
+          const bool is_seen = seen_ != nullptr && static_cast<int32_t>(seen.words[j]) > 0;
+          act(first + j, logits[j], is_seen ? penalised(logits[j], penalty_) : logits[j]);
+          logits[j] = logits[j + kHalf];
+          seen.words[j] = seen.words[j + kHalf];
+        }
+      }
+    }
+  }
+
+ private:
+  struct Vector {
+    Chunk<Element, kRowVector> logits = {};
+    Chunk<int32_t, kRowVector> seen = {};
+  };
+
+  __device__ __forceinline__ Vector load(int i) const {
+    Vector vector;
+    if (i >= vocab_) return vector;
+    if (has_vectors_) {
+      vector.logits = *reinterpret_cast<const Chunk<Element, kRowVector>*>(logits_ + i);
+      if (seen_ != nullptr) vector.seen = *reinterpret_cast<const Chunk<int32_t, kRowVector>*>(seen_ + i);
+    } else {
+      const int count = min(vocab_ - i, kRowVector);
+      fetch_elements(&vector.logits, logits_ + i, count);
+      if (seen_ != nullptr) fetch_elements(&vector.seen, seen_ + i, count);
+    }
+    return vector;
+  }
+
+  const int vocab_;
+  const float penalty_;
+  const Element* const logits_;
+  const int32_t* const seen_;
+  const bool has_vectors_;
+};
+
+}  // namespace selective_scan
