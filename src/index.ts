@@ -26,6 +26,7 @@ export {
 } from './ops/causal-conv1d-update.js';
 export { type EmbeddingOptions, type EmbeddingResult, embedding, embeddingSync } from './ops/embedding.js';
 export type { Layout } from './ops/layout.js';
+export {
   type LinearOptions,
   type LinearResult,
   linear,

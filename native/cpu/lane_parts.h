@@ -1,8 +1,9 @@
-// Vectors that may be in part, at the end of a row, and what the lanes of one come to. Included after the header that
-// defines Vec.
+// How many lanes of a vector a row has, and what the lanes of one come to. Included after the header that defines Vec.
 #pragma once
 
 #include <cstdint>
+
+#include "simd_lanes.h"
 
 namespace selective_scan {
 namespace {
@@ -10,20 +11,6 @@ namespace {
 // The lanes of a vector at `i` of a row.
 inline int lanes_at(int64_t i, int64_t length) {
   return length - i < Vec::kLanes ? static_cast<int>(length - i) : Vec::kLanes;
-}
-
-template <class T>
-Vec load_lanes(const T* p, int count) {
-  return count == Vec::kLanes ? load(p) : load(p, count);
-}
-
-template <class T>
-void store_lanes(T* p, Vec x, int count) {
-  if (count == Vec::kLanes) {
-    store(p, x);
-  } else {
-    store(p, x, count);
-  }
 }
 
 inline float sum_of_lanes(Vec x) {

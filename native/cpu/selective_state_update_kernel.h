@@ -3,7 +3,6 @@
 // the header that defines its Vec.
 #pragma once
 
-#include "lane_parts.h"
 #include "lane_sums.h"
 #include "selective_state_update_piece.h"
 #include "simd_lanes.h"
