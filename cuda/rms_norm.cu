@@ -11,8 +11,7 @@ namespace {
 template <typename Element>
 cudaError_t launch_rms_norm(const RmsNormParams& params, const CudaQueue& queue) {
   const auto kernel = fits_registers(params.dim) ? rms_norm_in_registers<Element> : rms_norm_in_passes<Element>;
-  return launch_early(kernel, blocks_of_rows(params.rows), threads_of_row(params.dim), params, queue.shape.capability,
-                      queue.stream);
+  return launch_early(kernel, blocks_of_rows(params.rows), threads_of_row(params.dim), queue, params);
 }
 
 cudaError_t launch_rms_norm_of(const RmsNormParams& params, const CudaQueue& queue) {

@@ -10,8 +10,7 @@ namespace {
 
 template <typename Element>
 cudaError_t launch_sample(const SampleParams& params, const CudaQueue& queue) {
-  return launch_early(sample_rows<Element>, blocks_of_rows(params.batch), kSampleThreads, params,
-                      queue.shape.capability, queue.stream);
+  return launch_early(sample_rows<Element>, blocks_of_rows(params.batch), kSampleThreads, queue, params);
 }
 
 cudaError_t launch_sample_of(const SampleParams& params, const CudaQueue& queue) {

@@ -11,8 +11,7 @@ namespace {
 template <typename Element>
 cudaError_t launch_softmax(const SoftmaxParams& params, const CudaQueue& queue) {
   const auto kernel = fits_registers(params.length) ? softmax_in_registers<Element> : softmax_in_passes<Element>;
-  return launch_early(kernel, blocks_of_rows(params.rows), threads_of_row(params.length), params,
-                      queue.shape.capability, queue.stream);
+  return launch_early(kernel, blocks_of_rows(params.rows), threads_of_row(params.length), queue, params);
 }
 
 cudaError_t launch_softmax_of(const SoftmaxParams& params, const CudaQueue& queue) {
