@@ -54,9 +54,9 @@ void launch_element(const ConvArgs& args, Layout layout, cudaStream_t stream) {
     return is_narrow ? launch_time<Element, kNarrowWindow>(args, stream)
                      : launch_time<Element, kWideWindow>(args, stream);
   }
-  if (args.dim % kVector != 0) return launch_channels<Element, kWideWindow, 1>(args, stream);
-  return is_narrow ? launch_channels<Element, kNarrowWindow, kVector>(args, stream)
-                   : launch_channels<Element, kWideWindow, kVector>(args, stream);
+  // Wide filters are rare, and their kernels large.
+  if (is_narrow && args.dim % kVector == 0) return launch_channels<Element, kNarrowWindow, kVector>(args, stream);
+  launch_channels<Element, kWideWindow, 1>(args, stream);
 }
 
 cudaError_t launch(const ConvArgs& args, const CausalConv1dParams& params, cudaStream_t stream) {

@@ -7,14 +7,14 @@
 
 namespace selective_scan {
 
-// Steps whose loads are on the way at a time.
-template <typename Element>
-constexpr int kConvRows = sizeof(Element) == 4 ? 4 : 8;
+// Steps whose loads are on the way at a time: fewer where each is a vector of 16 bytes.
+template <typename Element, int kVector>
+constexpr int kConvRows = sizeof(Element) * kVector == 16 ? 4 : 8;
 
 template <typename Element, int kWindow, int kVector>
 class ConvStrip {
   static constexpr int kBefore = kWindow - 1;
-  static constexpr int kRows = kConvRows<Element>;
+  static constexpr int kRows = kConvRows<Element, kVector>;
 
  public:
   __device__ __forceinline__ ConvStrip(const ConvArgs& args, int64_t entry, int64_t channel)
@@ -31,7 +31,9 @@ class ConvStrip {
       const ConvSequence sequence = sequence_at(args_, entry_, from);
       const int64_t stop = sequence.end < to ? sequence.end : to;
       look_back(sequence, from);
+#pragma unroll 1
       for (; from + kRows <= stop; from += kRows) walk<kRows>(from);
+#pragma unroll 1
       for (; from < stop; ++from) walk<1>(from);
     }
   }
@@ -40,6 +42,7 @@ class ConvStrip {
   using Row = Chunk<Element, kVector>;
 
   __device__ __forceinline__ void look_back(const ConvSequence& sequence, int64_t step) {
+    const Element* past = end_of_past<Element>(args_, sequence.number, channel_);
 #pragma unroll
     for (int k = 0; k < kBefore; ++k) {
       const int64_t at = step - kBefore + k;
@@ -48,7 +51,8 @@ class ConvStrip {
       } else {
 #pragma unroll
         for (int j = 0; j < kVector; ++j) {
-          inputs_[k][j] = input_before<Element>(args_, sequence.number, channel_ + j, sequence.begin - at);
+          const Element* end = past == nullptr ? nullptr : past + j * args_.kept;
+          inputs_[k][j] = past_input(args_, end, static_cast<int>(sequence.begin - at));
         }
       }
     }

@@ -35,6 +35,7 @@ __device__ __forceinline__ ConvSequence sequence_at(const ConvArgs& args, int64_
   if (args.cu_seqlens == nullptr) return {entry, 0, args.seqlen};
   int64_t first = 0;
   int64_t last = args.sequences - 1;
+#pragma unroll 1
   while (first < last) {
     const int64_t middle = (first + last + 1) / 2;
     if (args.cu_seqlens[middle] <= step) {
@@ -46,12 +47,17 @@ __device__ __forceinline__ ConvSequence sequence_at(const ConvArgs& args, int64_
   return {first, args.cu_seqlens[first], args.cu_seqlens[first + 1]};
 }
 
-// The input of a channel `age` steps before the sequence's first.
+// Behind the last input of a channel before a sequence; null where all of them are 0.
 template <typename Element>
-__device__ __forceinline__ float input_before(const ConvArgs& args, int64_t sequence, int64_t channel, int64_t age) {
-  if (args.initial_state == nullptr || age > args.kept) return 0.0f;
-  const int64_t row = (sequence * args.dim + channel) * args.kept;
-  return static_cast<float>(static_cast<const Element*>(args.initial_state)[row + args.kept - age]);
+__device__ __forceinline__ const Element* end_of_past(const ConvArgs& args, int64_t sequence, int64_t channel) {
+  if (args.initial_state == nullptr) return nullptr;
+  return static_cast<const Element*>(args.initial_state) + (sequence * args.dim + channel + 1) * args.kept;
+}
+
+// The input `age` steps before the sequence's first; 0 for those that no output needs.
+template <typename Element>
+__device__ __forceinline__ float past_input(const ConvArgs& args, const Element* end, int age) {
+  return end != nullptr && age <= args.kept ? static_cast<float>(*(end - age)) : 0.0f;
 }
 
 }  // namespace selective_scan

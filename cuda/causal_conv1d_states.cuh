@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(kConvThreads)
     keep_last_inputs(const __grid_constant__ ConvArgs args, int64_t channel_stride, int64_t step_stride) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kConvThreads + threadIdx.x;
   if (row >= args.sequences * args.dim) return;
-  const int64_t sequence = row / args.dim;
+  const auto sequence = static_cast<int64_t>(static_cast<uint64_t>(row) / static_cast<uint64_t>(args.dim));
   const int64_t channel = row - sequence * args.dim;
   const bool is_packed = args.cu_seqlens != nullptr;
   const int64_t begin = is_packed ? args.cu_seqlens[sequence] : 0;
@@ -21,6 +21,7 @@ __global__ void __launch_bounds__(kConvThreads)
   if (!is_packed) x += sequence * args.dim * args.seqlen;
   const auto* initial = static_cast<const Bits*>(args.initial_state) + row * args.kept;
   auto* final = static_cast<Bits*>(args.final_state) + row * args.kept;
+#pragma unroll 1
   for (int j = 0; j < args.kept; ++j) {
     const int64_t step = steps - args.kept + j;
     Bits bits = 0;

@@ -55,12 +55,14 @@ __global__ void __launch_bounds__(kConvThreads) convolve_time(const __grid_const
     filter.load(args.filter, channel);
 
     // Of the sequence, where it begins and ends from the thread's first element on.
-    const int64_t begin = row * args.seqlen + sequence.begin - first;
-    const int end = clamp_count(row * args.seqlen + sequence.end - first, count);
-    if (begin > -kBefore) {
+    const int64_t row_begin = row * args.seqlen - first;
+    const int end = clamp_count(row_begin + sequence.end, count);
+    if (row_begin + sequence.begin > -kBefore) {
+      const int begin = static_cast<int>(row_begin + sequence.begin);
+      const Element* past = end_of_past<Element>(args, sequence.number, channel);
 #pragma unroll
       for (int j = -kBefore; j < kRun; ++j) {
-        if (j < begin) inputs[kConvLead + j] = input_before<Element>(args, sequence.number, channel, begin - j);
+        if (j < begin) inputs[kConvLead + j] = past_input(args, past, begin - j);
       }
     }
 #pragma unroll

@@ -35,6 +35,7 @@ __device__ __forceinline__ void update_convolution_row(const ConvUpdateArgs& arg
   if (args.slots != nullptr) {
     const int32_t said = args.slots[row];
     if (static_cast<uint32_t>(said) >= args.slots_end) {
+#pragma unroll 1
       for (int64_t t = 0; t < args.tokens; ++t) out[t * args.dim] = narrow<Element>(value_without(said));
       return;
     }
@@ -48,6 +49,7 @@ __device__ __forceinline__ void update_convolution_row(const ConvUpdateArgs& arg
   Filter<Element, kWindow> filter;
   filter.load(args.filter, channel);
 
+#pragma unroll 1
   for (int64_t t = 0; t < args.tokens; ++t) {
     window[kWindow - 1] = static_cast<float>(x[t * args.dim]);
     out[t * args.dim] = narrow<Element>(filter.apply(window));
