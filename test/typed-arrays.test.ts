@@ -69,7 +69,7 @@ describeOnEachDevice((device) => {
       takeMemoryOf(z);
       outcomes.push(await outcome);
     }
-    expect(outcomes.filter((outcome) => outcome !== 'right' && outcome !== 'ERR_SHAPE')).toEqual([]);
+    for (const outcome of outcomes) expect(['right', 'ERR_SHAPE']).toContain(outcome);
   });
 
   test('results are arrays of their own, as in the documentation', () => {
