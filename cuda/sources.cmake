@@ -3,6 +3,7 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cu
   ${CMAKE_CURRENT_LIST_DIR}/caching_pool.cu
   ${CMAKE_CURRENT_LIST_DIR}/capture.cu
+  ${CMAKE_CURRENT_LIST_DIR}/driver_memory.cu
   ${CMAKE_CURRENT_LIST_DIR}/graph.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_copies.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_integers.cu
