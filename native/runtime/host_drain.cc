@@ -5,22 +5,10 @@
 
 namespace selective_scan {
 
-namespace {
-
-// As many as fill slots, though there is less to copy: a result's pages are new, and writing to such takes longer.
-constexpr size_t kMostThreads = 8;
-
-size_t threads_for(size_t chunks) {
-  const size_t cores = std::max(2u, std::thread::hardware_concurrency());
-  return std::min({cores / 2, kMostThreads, chunks});
-}
-
-}  // namespace
-
 HostDrain::HostDrain(const HostLink& link, HostArrays arrays, size_t chunks, std::atomic<int64_t>* done)
     : link_(link), arrays_(std::move(arrays)), done_(done), emptied_of_(HostLink::kDownloadSlots) {
   try {
-    while (threads_.size() < threads_for(chunks)) threads_.emplace_back(&HostDrain::scatter_on_thread, this);
+    while (threads_.size() < copying_threads(chunks)) threads_.emplace_back(&HostDrain::scatter_on_thread, this);
   } catch (const std::system_error&) {
     if (threads_.empty()) throw;  // else those that there are do the work
   }
@@ -76,7 +64,7 @@ void HostDrain::scatter_on_thread() {
     const size_t i = next_++;
     const Arriving arrived = slots_[i % HostLink::kDownloadSlots];
     lock.unlock();
-    const Status status = link_.backend().wait(link_.download(), arrived.mark);
+    const Status status = await_arrival(arrived.mark);
     if (status.ok()) {
       arrived.chunk.image->scatter(arrays_, arrived.chunk.from, arrived.chunk.to, link_.download_slot(i));
       if (done_ != nullptr) done_->fetch_add(arrived.elements, std::memory_order_relaxed);
@@ -87,6 +75,12 @@ void HostDrain::scatter_on_thread() {
     ++taken_;
     emptied_.notify_all();
   }
+}
+
+Status HostDrain::await_arrival(void* mark) {
+  // One thread at a time: several in the driver would hold each other up, and what comes after has arrived by then.
+  const std::lock_guard<std::mutex> lock(waiting_);
+  return link_.backend().wait(link_.download(), mark);
 }
 
 }  // namespace selective_scan

@@ -33,11 +33,13 @@ class HostDrain {
   };
 
   void scatter_on_thread();
+  Status await_arrival(void* mark);
 
   const HostLink& link_;
   const HostArrays arrays_;
   std::atomic<int64_t>* const done_;
 
+  std::mutex waiting_;
   std::mutex mutex_;
   std::condition_variable arriving_;
   std::condition_variable emptied_;
