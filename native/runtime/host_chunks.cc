@@ -1,16 +1,8 @@
 #include "host_chunks.h"
 
 #include <algorithm>
-#include <thread>
 
 namespace selective_scan {
-
-namespace {
-
-// More than memory has bandwidth for.
-constexpr size_t kMostThreads = 16;
-
-}  // namespace
 
 void add_chunks(const HostImage& image, const std::vector<bool>& is_direct, size_t most, std::vector<Chunk>* chunks) {
   bool is_open = false;  // whether the last chunk may grow
@@ -28,11 +20,6 @@ void add_chunks(const HostImage& image, const std::vector<bool>& is_direct, size
     for (; at < end; at += most) chunks->push_back({&image, at, std::min(at + most, end)});
     is_open = true;
   }
-}
-
-size_t copying_threads(size_t chunks) {
-  const size_t cores = std::max(2u, std::thread::hardware_concurrency());
-  return std::min({cores, kMostThreads, chunks});
 }
 
 }  // namespace selective_scan

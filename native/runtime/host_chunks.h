@@ -17,8 +17,4 @@ struct Chunk {
 // are left out: no chunk has any of their bytes.
 void add_chunks(const HostImage& image, const std::vector<bool>& is_direct, size_t most, std::vector<Chunk>* chunks);
 
-// How many threads copy so many chunks at one end of the link. A thread copies 5 GB/s or less, and less than half of it
-// to memory that is new: so it takes all cores at each end, and those that have nothing to do sleep.
-size_t copying_threads(size_t chunks);
-
 }  // namespace selective_scan

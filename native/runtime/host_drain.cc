@@ -5,10 +5,23 @@
 
 namespace selective_scan {
 
-HostDrain::HostDrain(const HostLink& link, HostArrays arrays, size_t chunks, std::atomic<int64_t>* done)
+namespace {
+
+constexpr size_t kMostThreads = 16;
+
+// All cores that do not fill slots, though there is less to copy: a result's pages are new, and writing to such takes
+// more than twice as long.
+size_t threads_for(size_t chunks, size_t others) {
+  const size_t cores = std::max(2u, std::thread::hardware_concurrency());
+  return std::min({std::max<size_t>(1, cores - std::min(cores, others)), kMostThreads, chunks});
+}
+
+}  // namespace
+
+HostDrain::HostDrain(const HostLink& link, HostArrays arrays, size_t chunks, size_t others, std::atomic<int64_t>* done)
     : link_(link), arrays_(std::move(arrays)), done_(done), emptied_of_(HostLink::kDownloadSlots) {
   try {
-    while (threads_.size() < copying_threads(chunks)) threads_.emplace_back(&HostDrain::scatter_on_thread, this);
+    while (threads_.size() < threads_for(chunks, others)) threads_.emplace_back(&HostDrain::scatter_on_thread, this);
   } catch (const std::system_error&) {
     if (threads_.empty()) throw;  // else those that there are do the work
   }

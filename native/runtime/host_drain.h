@@ -13,8 +13,9 @@ namespace selective_scan {
 
 class HostDrain {
  public:
-  // `chunks` are about as many as there will be; `done` counts what has arrived, and may be null.
-  HostDrain(const HostLink& link, HostArrays arrays, size_t chunks, std::atomic<int64_t>* done);
+  // `chunks` are about as many as there will be, and `others` the threads at work elsewhere in the call; `done` counts
+  // what has arrived, and may be null.
+  HostDrain(const HostLink& link, HostArrays arrays, size_t chunks, size_t others, std::atomic<int64_t>* done);
   ~HostDrain();
   HostDrain(const HostDrain&) = delete;
   HostDrain& operator=(const HostDrain&) = delete;
