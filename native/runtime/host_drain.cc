@@ -1,6 +1,7 @@
 #include "host_drain.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace selective_scan {
@@ -18,13 +19,17 @@ size_t threads_for(size_t chunks, size_t others) {
 
 }  // namespace
 
-HostDrain::HostDrain(const HostLink& link, HostArrays arrays, size_t chunks, size_t others, std::atomic<int64_t>* done)
-    : link_(link), arrays_(std::move(arrays)), done_(done), emptied_of_(HostLink::kDownloadSlots) {
+HostDrain::HostDrain(const HostLink& link, HostArrays arrays, std::atomic<int64_t>* done)
+    : link_(link), arrays_(std::move(arrays)), done_(done), emptied_of_(HostLink::kDownloadSlots) {}
+
+Status HostDrain::begin(size_t chunks, size_t others) {
   try {
     while (threads_.size() < threads_for(chunks, others)) threads_.emplace_back(&HostDrain::scatter_on_thread, this);
-  } catch (const std::system_error&) {
-    if (threads_.empty()) throw;  // else those that there are do the work
+  } catch (const std::system_error& error) {
+    // The system grants no more: those that there are do the work.
+    if (threads_.empty()) return {Code::kDevice, error.what()};
   }
+  return {};
 }
 
 HostDrain::~HostDrain() {

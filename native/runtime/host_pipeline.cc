@@ -36,7 +36,7 @@ class HostPipeline::Run {
         link_(link),
         backend_(link.backend()),
         call_{link.compute(), call.cancelled, nullptr},
-        drain_(link, pipeline.arrays_, 2 * plan_.slices.size(), pipeline.feed_.threads(), call.done) {}
+        drain_(link, pipeline.arrays_, call.done) {}
 
   ~Run() {
     {
@@ -191,7 +191,14 @@ class HostPipeline::Run {
   }
 
   void download_slices() {
+    // While the first slices are on their way.
+    const Status begun = drain_.begin(2 * plan_.slices.size(), pipeline_.feed_.threads());
     std::unique_lock<std::mutex> lock(mutex_);
+    if (!begun.ok()) {
+      download_status_ = begun;
+      changed_.notify_all();
+      return;
+    }
     for (;;) {
       changed_.wait(lock, [this] { return has_ended_ || !computed_.empty(); });
       if (has_ended_) return;
