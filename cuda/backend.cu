@@ -6,6 +6,7 @@
 #include "../native/ops.h"
 #include "graph.cuh"
 #include "host_copies.cuh"
+#include "linear.cuh"
 #include "queue.cuh"
 #include "roofs.cuh"
 #include "selective_scan.cuh"
@@ -94,6 +95,7 @@ const Backend& cuda_backend() {
       measure_roofs,
       selective_scan,
       selective_state_update,
+      linear,
       describe_scan,
   };
   return backend;

@@ -9,61 +9,10 @@
 #pragma once
 
 #include "lane_scan_matrices.cuh"
-#include "lane_scan_rows.cuh"
+#include "lane_scan_states.cuh"
+#include "lane_scan_steps.cuh"
 
 namespace selective_scan {
-
-// A vector of shared memory.
-template <int kCount>
-struct alignas(4 * kCount) Floats {
-  float values[kCount];
-};
-
-// The states of a lane: vectors of up to four, which the lanes of a channel take in turn.
-template <typename Config>
-struct LaneStates {
-  static constexpr int kVector = Config::kStates < 4 ? Config::kStates : 4;
-
-  float h[Config::kStates];
-  float rate[Config::kStates];  // log2(e) * A
-
-  static __device__ __forceinline__ int index(int s) {
-    return (s / kVector * Config::kLanes + Config::lane_of_channel()) * kVector + s % kVector;
-  }
-
-  // States and channels that do not exist keep rate 0 and value 0.
-  __device__ __forceinline__ void load(const float* A, const float* initial, int64_t dstate, bool exists) {
-#pragma unroll
-    for (int s = 0; s < Config::kStates; ++s) {
-      const bool there = exists && index(s) < dstate;
-      rate[s] = there ? kLog2E * A[index(s)] : 0.0f;
-      h[s] = there && initial != nullptr ? initial[index(s)] : 0.0f;
-    }
-  }
-
-  __device__ __forceinline__ void store(float* last, int64_t dstate) const {
-#pragma unroll
-    for (int s = 0; s < Config::kStates; ++s) {
-      if (index(s) < dstate) last[index(s)] = h[s];
-    }
-  }
-
-  // One step; returns this lane's part of the sum of C h.
-  __device__ __forceinline__ float step(float dt, float du, const float* B, const float* C) {
-    float sum = 0.0f;
-#pragma unroll
-    for (int s = 0; s < Config::kStates; s += kVector) {
-      const Floats<kVector> b = *reinterpret_cast<const Floats<kVector>*>(B + s * Config::kLanes);
-      const Floats<kVector> c = *reinterpret_cast<const Floats<kVector>*>(C + s * Config::kLanes);
-#pragma unroll
-      for (int j = 0; j < kVector; ++j) {
-        h[s + j] = fmaf(decay_of<typename Config::Element>(dt, rate[s + j]), h[s + j], du * b.values[j]);
-        sum = s + j == 0 ? c.values[j] * h[0] : fmaf(c.values[j], h[s + j], sum);
-      }
-    }
-    return sum;
-  }
-};
 
 // dt and dt * u of this lane's steps. Those that do not exist leave the states as they are.
 template <typename Config>
@@ -113,10 +62,9 @@ __device__ __forceinline__ void sum_over_lanes(float (&values)[kCount], unsigned
 }
 
 // y of this lane's steps of a group.
-template <typename Config>
-__device__ __forceinline__ void walk_group(LaneStates<Config>& states, const float (&dt)[Config::kOwn],
-                                           const float (&du)[Config::kOwn], const float* B, const float* C,
-                                           float (&y)[Config::kOwn]) {
+template <bool kVaryingB, bool kVaryingC, typename Config>
+__device__ __forceinline__ void walk_steps(LaneStates<Config>& states, const float (&dt)[Config::kOwn],
+                                           const float (&du)[Config::kOwn], const float* B, float (&y)[Config::kOwn]) {
   constexpr int kOwn = Config::kOwn;
   constexpr int kLanes = Config::kLanes;
   const unsigned lane = Config::lane_of_channel();
@@ -129,7 +77,7 @@ __device__ __forceinline__ void walk_group(LaneStates<Config>& states, const flo
   for (int t = 0; t < Config::kGroup; ++t) {
     const float step_dt = from_lane<Config>(dt[t % kOwn], t / kOwn);
     const float step_du = from_lane<Config>(du[t % kOwn], t / kOwn);
-    float sum = states.step(step_dt, step_du, B + t * Config::kCapacity, C + t * Config::kCapacity);
+    float sum = states.template step<kVaryingB, kVaryingC>(step_dt, step_du, B + t * Config::kCapacity);
     if constexpr (kTogether) {
       sums[t % kOwn][t / kOwn] = sum;
     } else {
@@ -148,6 +96,21 @@ __device__ __forceinline__ void walk_group(LaneStates<Config>& states, const flo
 }
 
 template <typename Config>
+__device__ __forceinline__ void walk_group(const SelectiveScanParams& p, LaneStates<Config>& states,
+                                           const float (&dt)[Config::kOwn], const float (&du)[Config::kOwn],
+                                           const float* B, float (&y)[Config::kOwn]) {
+  if constexpr (!Config::kConstant) {
+    walk_steps<true, true>(states, dt, du, B, y);
+  } else if (p.varying_b) {
+    walk_steps<true, false>(states, dt, du, B, y);
+  } else if (p.varying_c) {
+    walk_steps<false, true>(states, dt, du, B, y);
+  } else {
+    walk_steps<false, false>(states, dt, du, B, y);
+  }
+}
+
+template <typename Config>
 __device__ __forceinline__ void finish_steps(const OwnSteps<Config>& own, float D, bool gated,
                                              float (&y)[Config::kOwn]) {
 #pragma unroll
@@ -158,7 +121,7 @@ __device__ __forceinline__ void finish_steps(const OwnSteps<Config>& own, float 
 }
 
 template <typename Config>
-__global__ void __launch_bounds__(Config::kBoundWarps * 32, 1) lane_scan_kernel(const __grid_constant__ ScanArgs args) {
+__device__ __forceinline__ void scan_lanes(const ScanArgs& args) {
   const SelectiveScanParams& p = args.params;
   const int64_t group_channels = p.dim / p.groups;
   const int block_channels = blockDim.x / 32 * Config::kWarpChannels;
@@ -174,55 +137,43 @@ __global__ void __launch_bounds__(Config::kBoundWarps * 32, 1) lane_scan_kernel(
 
   __shared__ LaneRows<Config> warp_rows[Config::kMostWarps];
   __shared__ LaneMatrices<Config> matrices;
-  if (threadIdx.x % 32 == 0) warp_rows[warp].place(p, piece, span.batch, span.start, first_channel, channels);
+  if (threadIdx.x % 32 == 0) warp_rows[warp].place(p, piece, span, first_channel, channels);
   if (threadIdx.x == 0) matrices.place(p, span.batch, span.start, group);
   __syncthreads();
-  const LaneRows<Config>& rows = warp_rows[warp];
-  OwnPlace<Config> place(p, rows);
+  const auto rows = [&]() -> const LaneRows<Config>& { return warp_rows[fresh_thread() / 32]; };
+  OwnPlace<Config> place(p, rows());
   const int64_t channel = first_channel + Config::channel();
-  const auto* initial = static_cast<const float*>(p.initial_state);
   LaneStates<Config> states;
-  states.load(static_cast<const float*>(p.A) + channel * p.dstate,
-              initial == nullptr ? nullptr : initial + rows.first_state(p), p.dstate, place.exists());
+  states.load(p, channel, rows().first_state(p), place.exists());
   const float D = p.D != nullptr && place.exists() ? p.D[channel] : 0.0f;
   const float bias = p.delta_bias != nullptr && place.exists() ? p.delta_bias[channel] : 0.0f;
 
   const auto tiles = static_cast<unsigned>((span.length + Config::kTile - 1) / Config::kTile);
   const int last_steps = static_cast<int>(span.length - (tiles - int64_t{1}) * Config::kTile);
   const auto steps_of = [&](unsigned tile) { return tile + 1 < tiles ? Config::kTile : last_steps; };
-  const auto fetch = [&](unsigned tile) {
-    const int64_t start = int64_t{Config::kTile} * tile;
-    rows.fetch(p, tile % 2, start, steps_of(tile));
-    matrices.fetch(p, tile % 2, start, steps_of(tile));
-    commit_copies();
-  };
-  // For the other threads.
-  const auto wait_for = [&](unsigned tile) {
-    wait_for_copies();
-    if (tile < tiles) matrices.widen(p, tile % 2, int64_t{Config::kTile} * tile, steps_of(tile));
-    __syncthreads();
-  };
-  if (tiles > 0) {
-    fetch(0);
-    wait_for(0);
-  }
+  // A tile is walked while the next is on its way. The first turn only fetches, so that the code of a fetch is there
+  // once.
 #pragma unroll 1
-  for (unsigned tile = 0; tile < tiles; ++tile) {
-    if (tile + 1 < tiles) fetch(tile + 1);
-    const int turn = tile % 2;
-    const int steps = steps_of(tile);
-    const int64_t start = int64_t{Config::kTile} * tile;
-    const float* B = matrices.wide(turn, 0) + Config::lane_of_channel() * LaneStates<Config>::kVector;
-    const float* C = matrices.wide(turn, 1) + Config::lane_of_channel() * LaneStates<Config>::kVector;
+  for (unsigned next = 0; next <= tiles; ++next) {
+    const int64_t next_start = int64_t{Config::kTile} * next;
+    if (next < tiles) {
+      rows().fetch(p, next % 2, next_start, steps_of(next));
+      matrices.fetch(p, next % 2, next_start, steps_of(next));
+      commit_copies();
+    }
+    const int64_t start = next_start - Config::kTile;
+    const int steps = next > 0 ? steps_of(next - 1) : 0;
+    const int turn = (next + 1) % 2;
     const bool direct = place.direct(steps);
+    const float* B = matrices.wide(turn, 0) + Config::lane_of_channel() * LaneStates<Config>::kVector;
 #pragma unroll 1
     for (int t = 0; t < steps; t += Config::kGroup) {
       OwnSteps<Config> own;
       float du[Config::kOwn];
       float y[Config::kOwn];
-      place.read(p, rows, turn, start, t, own);
+      place.read(p, rows(), turn, start, t, own);
       prepare_steps<Config>(own, du, bias, p.delta_softplus, steps - t - place.step());
-      walk_group<Config>(states, own.delta, du, B, C, y);
+      walk_group<Config>(p, states, own.delta, du, B, y);
       finish_steps<Config>(own, D, p.z != nullptr, y);
       if (direct) {
         place.store(p, y, t, steps);
@@ -231,13 +182,19 @@ __global__ void __launch_bounds__(Config::kBoundWarps * 32, 1) lane_scan_kernel(
         place.leave(y, turn, t);
       }
       B += Config::kGroup * Config::kCapacity;
-      C += Config::kGroup * Config::kCapacity;
     }
-    if (!direct) rows.flush(p, turn, start, steps);
-    wait_for(tile + 1);
+    if (!direct && steps > 0) rows().flush(p, turn, start, steps);
+    wait_for_copies();
+    if (next < tiles) matrices.widen(p, next % 2, next_start, steps_of(next));
+    __syncthreads();
   }
   auto* last = static_cast<float*>(p.last_state);
-  if (last != nullptr && place.exists()) states.store(last + rows.first_state(p), p.dstate);
+  if (last != nullptr && place.exists()) states.store(last + rows().first_state(p), p.dstate);
+}
+
+template <typename Config>
+__global__ void __launch_bounds__(Config::kBoundWarps * 32, 1) lane_scan_kernel(const __grid_constant__ ScanArgs args) {
+  if constexpr (Config::kExists) scan_lanes<Config>(args);
 }
 
 }  // namespace selective_scan

@@ -7,10 +7,12 @@
 
 namespace selective_scan {
 
-// kLanes adjacent lanes of a warp share a channel and hold kStates of its states each.
-template <typename Element_, Layout layout, int states, int lanes>
+// kLanes adjacent lanes of a warp share a channel and hold kStates of its states each; where B, C or both are constant,
+// those of these states too.
+template <typename Element_, Layout layout, int states, int lanes, bool constant>
 struct LaneConfig {
   using Element = Element_;
+  static constexpr bool kConstant = constant;
   static constexpr bool kBdl = layout == Layout::kBDL;
   static constexpr int kStates = states;
   static constexpr int kLanes = lanes;
@@ -48,24 +50,33 @@ struct LaneConfig {
   static constexpr int kWideAt = kMemory.wide_at();
   static constexpr int kRowsAt = kMemory.rows_at();
 
-  static constexpr int kMostWarps = most_lane_warps(layout, states, lanes, kSize);
+#ifdef __CUDA_ARCH__
+  static constexpr bool kExists = kMemory.block_bytes(1) <= most_shared_bytes(__CUDA_ARCH__ / 10);
+#else
+  static constexpr bool kExists = true;
+#endif
+
+  static constexpr int kMostWarps = most_lane_warps(layout, states, lanes, kSize, constant);
   // So many warps' registers have to fit; the blocks that are launched have 12 warps at most.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 && __CUDA_ARCH__ < 900
+#if defined(__CUDA_ARCH__) && ((__CUDA_ARCH__ >= 800 && __CUDA_ARCH__ < 900) || __CUDA_ARCH__ >= 1200)
   static constexpr int kBoundWarps = kMostWarps < 16 ? kMostWarps : 16;  // 20 would spill
 #else
   static constexpr int kBoundWarps = kMostWarps;
 #endif
 };
 
-// Moves a chunk of 16-bit elements on by one where its row starts between two boundaries of a word; `next` is the word
-// behind the chunk.
+// Of a row in shared memory that begins on the boundary before its first element, and so `beyond` elements earlier: the
+// chunk at `from`, which is a boundary of a word.
 template <typename Element, int kCount>
-__device__ __forceinline__ void shift_chunk(Chunk<Element, kCount>& chunk, uint32_t next, int odd) {
+__device__ __forceinline__ Chunk<Element, kCount> read_beyond(const unsigned char* from, int beyond) {
+  constexpr int kPerWord = 4 / sizeof(Element);
+  const auto* const words = reinterpret_cast<const uint32_t*>(from) + beyond / kPerWord;
+  Chunk<Element, kCount> chunk;
 #pragma unroll
   for (int j = 0; j < chunk.kWords; ++j) {
-    const uint32_t above = j + 1 < chunk.kWords ? chunk.words[(j + 1) % chunk.kWords] : next;
-    chunk.words[j] = __funnelshift_r(chunk.words[j], above, 16 * odd);
+    chunk.words[j] = kPerWord == 1 ? words[j] : __funnelshift_r(words[j], words[j + 1], 16 * (beyond % kPerWord));
   }
+  return chunk;
 }
 
 // Rows of adjacent elements that may start anywhere.

@@ -12,6 +12,7 @@ class LaneMatrices {
   static constexpr int kVector = Config::kVector;
   static constexpr int kPieces = (Config::kMatrixRow + kVector - 1) / kVector;  // of a row
   static constexpr int kCount = Config::kMatrixRows * kPieces;                  // of a matrix
+  static constexpr int kWide = Config::kCapacity * Config::kTile;               // elements of a matrix
 
  public:
   // `first` is the first step of the piece, in the batch entry.
@@ -25,25 +26,21 @@ class LaneMatrices {
 
   // Starts the copies of the tile at `start`, which the threads of the block share.
   __device__ __forceinline__ void fetch(const SelectiveScanParams& p, int turn, int64_t start, int steps) const {
-    const int64_t first = origin_ + (Config::kBdl ? start : start * pitch_);
+    const int64_t origin = origin_ + (Config::kBdl ? start : start * pitch_);
     if (whole_ && steps == Config::kTile) {
-      for (int piece = fresh_thread(); piece < 2 * kCount; piece += blockDim.x) {
+      for (int piece = first(p) * kCount + fresh_thread(); piece < end(p) * kCount; piece += blockDim.x) {
         const int row = piece % kCount / kPieces;
         const int column = piece % kPieces * kVector;
         copy_async<16>(raw(turn, piece / kCount) + row * Config::kMatrixRowBytes + column * Config::kSize,
-                       matrix(p, piece / kCount) + first + row * pitch_ + column);
+                       matrix(p, piece / kCount) + origin + row * pitch_ + column);
       }
       return;
     }
-    if (in_words(steps)) {
-      fetch_words(p, turn, first);
-      return;
-    }
     const int states = static_cast<int>(p.dstate);
-    const Windows windows = {first, pitch_, p.batch * p.groups * p.dstate * p.seqlen, Config::kBdl ? states : steps,
+    const Windows windows = {origin, pitch_, p.batch * p.groups * p.dstate * p.seqlen, Config::kBdl ? states : steps,
                              Config::kBdl ? steps : states};
 #pragma unroll 1
-    for (int m = 0; m < 2; ++m) {
+    for (int m = first(p); m < end(p); ++m) {
       windows.fetch<Element, 16, Config::kMatrixRow, Config::kMatrixRowBytes>(raw(turn, m), matrix(p, m),
                                                                               fresh_thread(), blockDim.x);
     }
@@ -51,18 +48,18 @@ class LaneMatrices {
 
   // Widens the same tile after its copies have arrived. States and steps that do not exist become 0.
   __device__ __forceinline__ void widen(const SelectiveScanParams& p, int turn, int64_t start, int steps) const {
-    const bool words = in_words(steps);
-    if (words || (whole_ && steps == Config::kTile)) {
-      // A thread widens what it has copied, and where rows start anywhere what its neighbour in the warp has.
-      if (words) __syncwarp();
-      for (int piece = fresh_thread(); piece < 2 * kCount; piece += blockDim.x) {
+    const bool aligned = whole_ && steps == Config::kTile;
+    if (!aligned) __syncthreads();  // others have copied some of what this thread widens
+    if (aligned || (Config::kBdl && full_ && steps == Config::kTile)) {
+      for (int piece = first(p) * kCount + fresh_thread(); piece < end(p) * kCount; piece += blockDim.x) {
         const int row = piece % kCount / kPieces;
         const int column = piece % kPieces * kVector;
         const unsigned char* from = raw(turn, piece / kCount) + row * Config::kMatrixRowBytes + column * Config::kSize;
-        Chunk<Element, kVector> chunk = *reinterpret_cast<const Chunk<Element, kVector>*>(from);
-        if (kPerWord > 1 && words) {
-          const uint32_t next = *reinterpret_cast<const uint32_t*>(from + sizeof(chunk));
-          shift_chunk(chunk, next, static_cast<int>((origin_ + row * pitch_) & kOdd));
+        Chunk<Element, kVector> chunk;
+        if (aligned) {
+          chunk = *reinterpret_cast<const Chunk<Element, kVector>*>(from);
+        } else {
+          chunk = read_beyond<Element, kVector>(from, static_cast<int>((origin_ + row * pitch_) & (kVector - 1)));
         }
         float values[kVector];
         widen_chunk(&chunk, values);
@@ -80,19 +77,18 @@ class LaneMatrices {
       }
       return;
     }
-    // Others have copied some of the elements that this thread widens.
-    __syncthreads();
-    const int64_t first = origin_ + (Config::kBdl ? start : start * pitch_);
+    const int64_t origin = origin_ + (Config::kBdl ? start : start * pitch_);
     const int rows = Config::kBdl ? static_cast<int>(p.dstate) : steps;
     const int count = Config::kBdl ? steps : static_cast<int>(p.dstate);
 #pragma unroll 1
-    for (int i = fresh_thread(); i < 2 * Config::kCapacity * Config::kTile; i += blockDim.x) {
-      const int m = i / (Config::kCapacity * Config::kTile);
+    for (int i = first(p) * kWide + fresh_thread(); i < end(p) * kWide; i += blockDim.x) {
+      const int m = i / kWide;
       const int row = i / Config::kMatrixRow % Config::kMatrixRows;
       const int column = i % Config::kMatrixRow;
       const auto* source = reinterpret_cast<const Element*>(raw(turn, m) + row * Config::kMatrixRowBytes);
       const bool exists = row < rows && column < count;
-      const float value = exists ? static_cast<float>(source[((first + row * pitch_) & (kVector - 1)) + column]) : 0.0f;
+      const float value =
+          exists ? static_cast<float>(source[((origin + row * pitch_) & (kVector - 1)) + column]) : 0.0f;
       wide(turn, m)[Config::kBdl ? column * Config::kCapacity + row : row * Config::kCapacity + column] = value;
     }
   }
@@ -103,38 +99,12 @@ class LaneMatrices {
   }
 
  private:
-  static constexpr int kPerWord = 4 / Config::kSize;
-  static constexpr int64_t kOdd = kPerWord - 1;
-
-  // Whole rows of 'bdl' that start anywhere are copied word by word.
-  __device__ __forceinline__ bool in_words(int steps) const {
-    return Config::kBdl && full_ && !whole_ && steps == Config::kTile;
+  // Of the matrices B (0) and C (1), the first that varies with time, and the one behind the last; others are no tiles.
+  static __device__ __forceinline__ int first(const SelectiveScanParams& p) {
+    return Config::kConstant && !p.varying_b ? 1 : 0;
   }
-
-  __device__ __forceinline__ void fetch_words(const SelectiveScanParams& p, int turn, int64_t first) const {
-    const int64_t end = p.batch * p.groups * p.dstate * p.seqlen;
-    for (int piece = fresh_thread(); piece < 2 * kCount; piece += blockDim.x) {
-      const int row = piece % kCount / kPieces;
-      const int column = piece % kPieces * kVector;
-      const Element* const array = matrix(p, piece / kCount);
-      unsigned char* to = raw(turn, piece / kCount) + row * Config::kMatrixRowBytes + column * Config::kSize;
-      int64_t at = first + row * pitch_ + column;
-      const bool odd = (at & kOdd) != 0;
-      at &= ~kOdd;
-#pragma unroll
-      for (int word = 0; word < kVector / kPerWord; ++word) {
-        copy_async<4>(to, array + at);
-        to += 4;
-        at += kPerWord;
-      }
-      if (!odd || column + kVector < Config::kTile) continue;
-      // A row that starts between two boundaries ends in one word more.
-      if (at + kPerWord <= end) {
-        copy_async<4>(to, array + at);
-      } else {
-        *reinterpret_cast<Element*>(to) = array[at];
-      }
-    }
+  static __device__ __forceinline__ int end(const SelectiveScanParams& p) {
+    return Config::kConstant && !p.varying_c ? 1 : 2;
   }
 
   static __device__ __forceinline__ unsigned char* raw(int turn, int m) {

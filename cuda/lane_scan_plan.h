@@ -64,12 +64,19 @@ inline LaneShape lane_shape(int64_t dstate, int64_t rows, const DeviceShape& dev
   return {ScanVariant::kLanes16x16, 16, 16};
 }
 
+// The same where B, C or both are constant: then lanes keep coefficients too, and fewer of them have the registers.
+inline std::optional<LaneShape> constant_lane_shape(int64_t dstate) {
+  if (dstate <= 16) return LaneShape{ScanVariant::kLanes2x8, 8, 2};
+  if (dstate <= 64) return LaneShape{ScanVariant::kLanes4x16, 16, 4};
+  return std::nullopt;
+}
+
 // Warps of the largest block of a lane scan: those for which a multiprocessor of compute capability 9.0 has registers
 // (without spills) and shared memory.
-constexpr int most_lane_warps(Layout layout, int states, int lanes, int element_bytes) {
+constexpr int most_lane_warps(Layout layout, int states, int lanes, int element_bytes, bool constant) {
   if (states == 16) return 12;
   if (lanes == 1) return 14;
-  return layout == Layout::kBLD && element_bytes == 4 ? 16 : 20;
+  return constant || (layout == Layout::kBLD && element_bytes == 4) ? 16 : 20;
 }
 
 // Blocks of few warps leave each other alone, and were faster than blocks that fill a multiprocessor and meet once a
@@ -83,14 +90,19 @@ inline int lane_warps(const SelectiveScanParams& params, const LaneShape& shape,
   return static_cast<int>(std::clamp<int64_t>(group_warps, std::min(most, kFew), most));
 }
 
-// None where the device has too little shared memory for so many states.
+// None where lanes have too few registers, or the device too little shared memory, for so many states.
 inline std::optional<ScanPlan> plan_lane_scan(const SelectiveScanParams& params, int64_t rows,
                                               const DeviceShape& device) {
-  const LaneShape shape = lane_shape(params.dstate, rows, device);
+  const bool constant = !params.varying_b || !params.varying_c;
+  const std::optional<LaneShape> found =
+      constant ? constant_lane_shape(params.dstate) : lane_shape(params.dstate, rows, device);
+  if (!found) return std::nullopt;
+  const LaneShape& shape = *found;
   const int element_bytes = params.dtype == DType::kFloat32 ? 4 : 2;
   const LaneMemory memory(params.layout, shape.states, shape.lanes, element_bytes);
-  int most = most_lane_warps(params.layout, shape.states, shape.lanes, element_bytes);
-  while (most > 0 && memory.block_bytes(most) > device.shared_bytes) --most;
+  int most = most_lane_warps(params.layout, shape.states, shape.lanes, element_bytes, constant);
+  const int64_t shared_bytes = std::min(device.shared_bytes, most_shared_bytes(device.capability));
+  while (most > 0 && memory.block_bytes(most) > shared_bytes) --most;
   if (most == 0) return std::nullopt;
   const int warps = lane_warps(params, shape, most);
   return ScanPlan{shape.variant, shape.states * shape.lanes, 32 / shape.lanes, warps};

@@ -5,14 +5,6 @@
 
 namespace selective_scan {
 
-// What a lane prepares and finishes of a group of steps.
-template <typename Config>
-struct OwnSteps {
-  float u[Config::kOwn];
-  float delta[Config::kOwn];
-  float z[Config::kOwn];
-};
-
 // Where a warp's rows lie. Kept in shared memory: in registers it would be idle during the walk, which has none to
 // spare.
 template <typename Config>
@@ -21,11 +13,11 @@ struct LaneRows {
   // Bytes of one copy to shared memory, and copies of a row.
   static constexpr int kCopy = Config::kRow * Config::kSize < 16 ? Config::kRow * Config::kSize : 16;
   static constexpr int kCopies = Config::kRow * Config::kSize / kCopy;
-  // Rows of 'bdl' that start anywhere are copied word by word, others in such pieces: of an element's index, what lies
-  // beyond a boundary then.
+  // Rows that start anywhere are copied in such pieces too, which overhang: of an element's index, what lies beyond a
+  // boundary then.
+  static constexpr int64_t kShift = kCopy / Config::kSize - 1;
   static constexpr int kPerWord = 4 / Config::kSize;
   static constexpr int64_t kOdd = kPerWord - 1;
-  static constexpr int64_t kShift = Config::kBdl ? kOdd : kCopy / Config::kSize - 1;
   static constexpr int kWords = Config::kRow * Config::kSize / 4;  // of a row
   static constexpr int kWordTurn = kWords < 32 ? 32 / kWords : 1;  // rows that a warp's lanes take at a time
 
@@ -35,16 +27,15 @@ struct LaneRows {
   int channels;       // that exist
   bool aligned;       // rows start on boundaries of a copy
 
-  // `channel` is the warp's first, of which `existing` exist; `first` is the first step of the piece, in the batch
-  // entry.
-  __device__ __forceinline__ LaneRows& place(const SelectiveScanParams& p, int64_t piece, int64_t batch, int64_t first,
-                                             int64_t channel, int existing) {
+  // `channel` is the warp's first, of which `existing` exist.
+  __device__ __forceinline__ void place(const SelectiveScanParams& p, int64_t piece, const PieceSpan& span,
+                                        int64_t channel, int existing) {
     channels = existing;
     state_row = piece * p.dim + channel;
     pitch = Config::kBdl ? p.seqlen : p.dim;
-    origin = Config::kBdl ? (batch * p.dim + channel) * p.seqlen + first : (batch * p.seqlen + first) * p.dim + channel;
+    origin = Config::kBdl ? (span.batch * p.dim + channel) * p.seqlen + span.start
+                          : (span.batch * p.seqlen + span.start) * p.dim + channel;
     aligned = ((origin | pitch) & (kCopy / Config::kSize - 1)) == 0;
-    return *this;
   }
 
   // The first of this lane's channel among the states of all pieces.
@@ -57,8 +48,10 @@ struct LaneRows {
     return origin + (Config::kBdl ? start : start * pitch);
   }
 
-  // 'bdl': elements between the first of a channel, in every tile, and the boundary of a word before it.
-  __device__ __forceinline__ int odd(int channel) const { return static_cast<int>((origin + channel * pitch) & kOdd); }
+  // 'bdl': elements between the first of a channel, in every tile, and the boundary of a piece before it.
+  __device__ __forceinline__ int beyond(int channel) const {
+    return static_cast<int>((static_cast<unsigned>(origin) + channel * static_cast<unsigned>(pitch)) & kShift);
+  }
 
   // Starts the copies of the tile at `start`.
   __device__ __forceinline__ void fetch(const SelectiveScanParams& p, int turn, int64_t start, int steps) const {
@@ -68,12 +61,12 @@ struct LaneRows {
     const auto* delta = static_cast<const Element*>(p.delta);
     const auto* z = static_cast<const Element*>(p.z);
     const bool whole = steps == Config::kTile && channels == Config::kWarpChannels;
-    if (aligned && whole) {
-      constexpr int kTurn = 32 / kCopies;  // rows
+    if (whole && (Config::kBdl || aligned)) {
+      constexpr int kTurn = 32 / kCopies;  // rows; so many on, a row starts as far beyond a boundary
       const int row = lane / kCopies;
       // Read once, before the copies: from shared memory, which they write.
       const int64_t turn_pitch = kTurn * pitch;
-      int64_t from = first(start) + row * pitch + lane % kCopies * (kCopy / Config::kSize);
+      int64_t from = ((first(start) + row * pitch) & ~kShift) + lane % kCopies * (kCopy / Config::kSize);
       unsigned char* target = arrays + row * Config::kRowBytes + lane % kCopies * kCopy;
 #pragma unroll
       for (int r = 0; r < Config::kRows; r += kTurn) {
@@ -85,22 +78,18 @@ struct LaneRows {
         from += turn_pitch;
         target += kTurn * Config::kRowBytes;
       }
-      return;
-    }
-    if (Config::kBdl && whole) {
-      fetch_words(p, arrays, first(start), lane);
+      if (!aligned) fetch_ends(p, arrays, first(start) + lane * pitch, lane);
       return;
     }
     const Windows windows = {first(start), pitch, p.batch * p.dim * p.seqlen, Config::kBdl ? channels : steps,
                              Config::kBdl ? steps : channels};
 #pragma unroll 1
     for (int array = 0; array < (z != nullptr ? 3 : 2); ++array) {
-      windows.fetch<Element, Config::kBdl ? 4 : kCopy, Config::kRow, Config::kRowBytes>(
-          arrays + array * Config::kArrayBytes,
-          array == 0   ? u
-          : array == 1 ? delta
-                       : z,
-          lane, 32);
+      windows.fetch<Element, kCopy, Config::kRow, Config::kRowBytes>(arrays + array * Config::kArrayBytes,
+                                                                     array == 0   ? u
+                                                                     : array == 1 ? delta
+                                                                                  : z,
+                                                                     lane, 32);
     }
   }
 
@@ -112,40 +101,23 @@ struct LaneRows {
     }
   }
 
-  // Whole rows word by word, `from` being the first element of the first row. An even number of rows on, a row starts
-  // as far beyond a boundary.
-  __device__ __forceinline__ void fetch_words(const SelectiveScanParams& p, unsigned char* arrays, int64_t from,
-                                              int lane) const {
-    const auto* u = static_cast<const Element*>(p.u);
-    const auto* delta = static_cast<const Element*>(p.delta);
-    const auto* z = static_cast<const Element*>(p.z);
-    const int64_t turn_pitch = kWordTurn * pitch;
-    int64_t at = ((from + lane / kWords * pitch) & ~kOdd) + lane % kWords * kPerWord;
-    unsigned char* target = arrays + lane / kWords * Config::kRowBytes + lane % kWords * 4;
+  // The last piece of a whole row that starts at `from`, between two boundaries.
+  __device__ __forceinline__ void fetch_ends(const SelectiveScanParams& p, unsigned char* arrays, int64_t from,
+                                             int row) const {
+    if (row >= Config::kRows || (from & kShift) == 0) return;
+    const int64_t at = (from & ~kShift) + Config::kRow;
+    const int64_t left = p.batch * p.dim * p.seqlen - at;
+    arrays += row * Config::kRowBytes + Config::kRow * Config::kSize;
 #pragma unroll 1
-    for (int row = lane / kWords; row < Config::kRows; row += kWordTurn) {
-      copy_async<4>(target, u + at);
-      copy_async<4>(target + Config::kArrayBytes, delta + at);
-      if (z != nullptr) copy_async<4>(target + 2 * Config::kArrayBytes, z + at);
-      at += turn_pitch;
-      target += kWordTurn * Config::kRowBytes;
-    }
-    if constexpr (kPerWord > 1) {
-      // A row that starts between two boundaries ends in one word more.
-      at = from + lane * pitch + Config::kTile - 1;
-      if (lane >= Config::kRows || (at & kOdd) != 0) return;
-      target = arrays + lane * Config::kRowBytes + Config::kTile * Config::kSize;
-      const bool within = at + kPerWord <= p.batch * p.dim * p.seqlen;
-      const auto copy = [&](unsigned char* to, const Element* array) {
-        if (within) {
-          copy_async<4>(to, array + at);
-        } else {
-          *reinterpret_cast<Element*>(to) = array[at];
-        }
-      };
-      copy(target, u);
-      copy(target + Config::kArrayBytes, delta);
-      if (z != nullptr) copy(target + 2 * Config::kArrayBytes, z);
+    for (int array = 0; array < (p.z != nullptr ? 3 : 2); ++array) {
+      const auto* const source = static_cast<const Element*>(array == 0 ? p.u : array == 1 ? p.delta : p.z) + at;
+      if (left > kShift) {
+        copy_async<kCopy>(arrays, source);
+      } else {
+#pragma unroll 1
+        for (int i = 0; i < left; ++i) reinterpret_cast<Element*>(arrays)[i] = source[i];
+      }
+      arrays += Config::kArrayBytes;
     }
   }
 
@@ -191,150 +163,6 @@ struct LaneRows {
   static __device__ __forceinline__ unsigned char* memory(int turn) {
     return block_memory() + Config::kRowsAt + (fresh_thread() / 32 * 2 + turn) * 3 * Config::kArrayBytes;
   }
-};
-
-// The steps of its channel that a lane prepares and finishes, group after group.
-template <typename Config>
-class OwnPlace {
-  using Element = typename Config::Element;
-  static constexpr int kOwn = Config::kOwn;
-  // 'bdl': a lane moves its steps as such vectors.
-  static constexpr int kVector = kOwn < Config::kVector ? kOwn : Config::kVector;
-
- public:
-  __device__ __forceinline__ OwnPlace(const SelectiveScanParams& p, const LaneRows<Config>& rows)
-      : aligned_(rows.aligned), exists_(Config::channel() < rows.channels) {
-    const int64_t first = rows.origin + (Config::kBdl ? Config::channel() * rows.pitch + step()
-                                                      : step() * rows.pitch + Config::channel());
-    out_ = static_cast<Element*>(p.out) + first;
-    const int row = Config::kBdl ? Config::channel() : step();
-    const int column = Config::kBdl ? step() : Config::channel();
-    at_ = static_cast<int>(LaneRows<Config>::memory(0) - block_memory()) + row * Config::kRowBytes +
-          column * Config::kSize;
-  }
-
-  __device__ __forceinline__ bool exists() const { return exists_; }
-
-  // The group at step `t` of the tile at `start`.
-  __device__ __forceinline__ void read(const SelectiveScanParams& p, const LaneRows<Config>& rows, int turn,
-                                       int64_t start, int t, OwnSteps<Config>& own) const {
-    const unsigned char* from = block_memory() + at(turn, t);
-    if constexpr (Config::kBdl && kVector > 1) {
-      if (aligned_ || Config::kSize == 4) {
-        read_vectors(from, own.u);
-        read_vectors(from + Config::kArrayBytes, own.delta);
-        if (p.z != nullptr) read_vectors(from + 2 * Config::kArrayBytes, own.z);
-      } else {
-        const int odd = rows.odd(Config::channel());
-        read_words(from, odd, own.u);
-        read_words(from + Config::kArrayBytes, odd, own.delta);
-        if (p.z != nullptr) read_words(from + 2 * Config::kArrayBytes, odd, own.z);
-      }
-      return;
-    }
-    if (Config::kBdl) {
-      const int odd = rows.odd(Config::channel());
-      read_elements(p, from, [&](int) { return odd; }, own);
-    } else if (aligned_) {
-      read_elements(p, from, [](int) { return 0; }, own);
-    } else {
-      const int64_t first = rows.first(start) + (t + step()) * rows.pitch;
-      const auto shift = [&](int i) { return static_cast<int>((first + i * rows.pitch) & LaneRows<Config>::kShift); };
-      read_elements(p, from, shift, own);
-    }
-  }
-
-  // Whether a tile's steps are stored group by group; else they are left in shared memory for LaneRows::flush.
-  __device__ __forceinline__ bool direct(int steps) const {
-    return !Config::kBdl || (aligned_ && steps == Config::kTile);
-  }
-
-  // Stores a group and goes on to the next, where `steps` of the tile exist.
-  __device__ __forceinline__ void store(const SelectiveScanParams& p, const float (&values)[kOwn], int t, int steps) {
-    if (exists_) {
-      if constexpr (Config::kBdl) {
-#pragma unroll
-        for (int i = 0; i < kOwn; i += kVector) store_vector(out_ + i, values + i);
-      } else {
-        Element* target = out_;
-#pragma unroll
-        for (int i = 0; i < kOwn; ++i) {
-          if (t + step() + i < steps) *target = narrow<Element>(values[i]);
-          target += p.dim;
-        }
-      }
-    }
-    out_ += Config::kBdl ? Config::kGroup : Config::kGroup * p.dim;
-  }
-
-  // In the place of u.
-  __device__ __forceinline__ void leave(const float (&values)[kOwn], int turn, int t) {
-    auto* const target = reinterpret_cast<Element*>(block_memory() + at(turn, t));
-#pragma unroll
-    for (int i = 0; i < kOwn; i += kVector) store_vector(target + i, values + i);
-    out_ += Config::kGroup;
-  }
-
-  // Of a group, the first of this lane.
-  static __device__ __forceinline__ int step() { return Config::lane_of_channel() * kOwn; }
-
- private:
-  __device__ __forceinline__ int at(int turn, int t) const {
-    return at_ + turn * 3 * Config::kArrayBytes + t * (Config::kBdl ? Config::kSize : Config::kRowBytes);
-  }
-
-  static __device__ __forceinline__ float value(const unsigned char* from) {
-    return static_cast<float>(*reinterpret_cast<const Element*>(from));
-  }
-
-  template <typename Shift>
-  static __device__ __forceinline__ void read_elements(const SelectiveScanParams& p, const unsigned char* from,
-                                                       Shift shift, OwnSteps<Config>& own) {
-#pragma unroll
-    for (int i = 0; i < kOwn; ++i) {
-      const unsigned char* element =
-          from + i * (Config::kBdl ? Config::kSize : Config::kRowBytes) + shift(i) * Config::kSize;
-      own.u[i] = value(element);
-      own.delta[i] = value(element + Config::kArrayBytes);
-      if (p.z != nullptr) own.z[i] = value(element + 2 * Config::kArrayBytes);
-    }
-  }
-
-  static __device__ __forceinline__ void read_vectors(const unsigned char* from, float (&values)[kOwn]) {
-#pragma unroll
-    for (int i = 0; i < kOwn; i += kVector) {
-      float vector[kVector];
-      widen_chunk(reinterpret_cast<const Chunk<Element, kVector>*>(from + i * Config::kSize), vector);
-#pragma unroll
-      for (int j = 0; j < kVector; ++j) values[i + j] = vector[j];
-    }
-  }
-
-  // The same of a row that may start between two boundaries.
-  static __device__ __forceinline__ void read_words(const unsigned char* from, int odd, float (&values)[kOwn]) {
-    if constexpr (Config::kSize == 2 && kOwn > 1) {
-      Chunk<Element, kOwn> chunk = *reinterpret_cast<const Chunk<Element, kOwn>*>(from);
-      const uint32_t next = *reinterpret_cast<const uint32_t*>(from + sizeof(chunk));
-      shift_chunk(chunk, next, odd);
-      widen_chunk(&chunk, values);
-    }
-  }
-
-  static __device__ __forceinline__ void store_vector(Element* target, const float* values) {
-    if constexpr (kVector * Config::kSize < 4) {
-      *target = narrow<Element>(*values);
-    } else {
-      float vector[kVector];
-#pragma unroll
-      for (int j = 0; j < kVector; ++j) vector[j] = values[j];
-      store_chunk(target, vector);
-    }
-  }
-
-  int at_;  // of its first step, in bytes from the start of the block's memory
-  const bool aligned_;
-  const bool exists_;
-  Element* out_;  // of its first step in the next group
 };
 
 }  // namespace selective_scan

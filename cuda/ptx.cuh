@@ -113,9 +113,9 @@ __device__ __forceinline__ float value_of_lane(float value, int lane) {
   return other;
 }
 
-// A barrier of the block that warps may reach at different places of the code, but each warp as one; __syncthreads has
-// to be the same one for all threads.
-__device__ __forceinline__ void block_barrier() { asm volatile("bar.sync 0;" ::: "memory"); }
+// A barrier of the block that warps may reach at different places of the code; __syncthreads has to be the same one for
+// all threads, and so has bar.sync.
+__device__ __forceinline__ void block_barrier() { asm volatile("barrier.sync 1, %0;" ::"r"(blockDim.x) : "memory"); }
 
 }  // namespace selective_scan
 

@@ -60,7 +60,7 @@ struct ScanConfig {
 #if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ < 800 || __CUDA_ARCH__ >= 1000)
   static constexpr int kMinBlocks = 4;
 #else
-  static constexpr int kMinBlocks = lanes == 4 && !complex ? 4 : 5;
+  static constexpr int kMinBlocks = complex ? 5 : 4;
 #endif
 
   // Elements of u, delta and z in a chunk: 16 bytes, or less if every lane would not have one.

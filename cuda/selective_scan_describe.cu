@@ -17,7 +17,6 @@ std::string describe_plan(const ScanPlan& plan) {
     case ScanVariant::kSpecialized32:
       return counted(lanes, "walking lane") + " of " + counted(plan.capacity / lanes, "state") + " a channel, " +
              counted(plan.warps, "walker") + " a block";
-    case ScanVariant::kReal16:
     case ScanVariant::kReal32:
       return "passes of " + std::to_string(plan.capacity) + " states";
     case ScanVariant::kComplex16:

@@ -48,7 +48,7 @@ inline ScanPlan plan_scan(const SelectiveScanParams& params, const DeviceShape& 
     const auto few = few_rows_plan(params, busy_rows(params), longest_sequence(params), device);
     if (few) return *few;
   }
-  if (is_selective(params) && params.dstate <= 256) {
+  if (!params.is_complex && params.dstate <= 256) {
     // What does not depend on the number of rows is chosen as for few, where a wrong choice costs most.
     const int64_t rows = params.batch_invariant ? 1 : busy_rows(params);
     if (const auto lanes = plan_lane_scan(params, rows, device)) return *lanes;
@@ -56,7 +56,6 @@ inline ScanPlan plan_scan(const SelectiveScanParams& params, const DeviceShape& 
   // Narrower blocks where each warp needs more shared memory, for B and C of each channel: a block stays below 48 KB.
   const int warps = !params.varying_b || !params.varying_c ? 2 : kMostWarps;
   if (params.is_complex) return {ScanVariant::kComplex16, 16, 8, warps};
-  if (params.dstate <= 16) return {ScanVariant::kReal16, 16, 16, warps};
   return {ScanVariant::kReal32, 32, 8, warps};
 }
 

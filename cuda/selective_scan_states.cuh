@@ -173,22 +173,21 @@ template <typename Config>
 __device__ __forceinline__ void walk_tile(States<Config>& states, const float2* inputs, Rows B, Rows C, float* sums,
                                           int steps, bool accumulate) {
   constexpr int kLanes = Config::kLanes;
-  constexpr int kUnrolled = kLanes < 4 ? 4 : kLanes;  // steps a turn of the loop; divides the tile
+  static_assert(Config::kTile % kLanes == 0, "a turn of the loop walks as many steps as lanes share a channel");
   const unsigned lane = fresh_thread() % 32;
   const int channel = lane / kLanes;
   inputs += channel;
   sums += reduced_index<kLanes>(lane) * Config::kSumPitch + channel;
 
-  for (int t = 0; t < steps; t += kUnrolled) {
-    float values[kUnrolled / kLanes][kLanes];
+  for (int t = 0; t < steps; t += kLanes) {
+    float values[kLanes];
 #pragma unroll
-    for (int s = 0; s < kUnrolled; ++s) {
-      float& value = values[s / kLanes][s % kLanes];
-      value = 0.0f;
+    for (int s = 0; s < kLanes; ++s) {
+      values[s] = 0.0f;
       // A step that does not exist leaves real states as they are, being one of 0; but a part of a complex state that
       // is not finite would reach the other part.
       if (!Config::kComplex || t + s < steps) {
-        value = step<Config>(states, inputs[s * Config::kStepPitch], B.address, C.address);
+        values[s] = step<Config>(states, inputs[s * Config::kStepPitch], B.address, C.address);
       }
       // Keeps the compiler from reading the rows of many steps at once, for which there are no registers.
       if (s % 2 == 1) asm volatile("" ::: "memory");
@@ -196,14 +195,10 @@ __device__ __forceinline__ void walk_tile(States<Config>& states, const float2* 
       C.address += C.step_bytes;
     }
     // After all steps, so that the shuffles wait together. Each lane of a channel ends up with the sum of one step.
-#pragma unroll
-    for (int g = 0; g < kUnrolled / kLanes; ++g) {
-      reduce_over_lanes<kLanes>(values[g], lane);
-      float* sum = sums + g * kLanes * Config::kSumPitch;
-      *sum = accumulate ? *sum + values[g][0] : values[g][0];
-    }
-    inputs += kUnrolled * Config::kStepPitch;
-    sums += kUnrolled * Config::kSumPitch;
+    reduce_over_lanes<kLanes>(values, lane);
+    *sums = accumulate ? *sums + values[0] : values[0];
+    inputs += kLanes * Config::kStepPitch;
+    sums += kLanes * Config::kSumPitch;
   }
 }
 

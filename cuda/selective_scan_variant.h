@@ -6,8 +6,9 @@
 namespace selective_scan {
 
 // The variants of the lane scan, and of the specialised scan, which is for few rows, are named by the lanes that share
-// a channel times the states of each. The others keep what neither does: constant B or C, complex states, more states
-// than 256. They are named by the states of a channel that one pass holds; a larger dstate takes several passes a tile.
+// a channel times the states of each. The others keep what neither does: complex states, more states than 256, and more
+// than 64 with constant B or C. They are named by the states of a channel that one pass holds; a larger dstate takes
+// several passes a tile.
 enum class ScanVariant {
   kLane8,
   kLane16,
@@ -19,7 +20,6 @@ enum class ScanVariant {
   kLanes16x16,
   kSpecialized64,
   kSpecialized32,
-  kReal16,
   kReal32,
   kComplex16
 };
@@ -45,5 +45,9 @@ struct DeviceShape {
 // tenth of it. 7.5 has no asynchronous copies either.
 constexpr bool has_specialized_scan(int capability) { return capability >= 80; }
 constexpr bool has_long_tiles(int capability) { return capability == 80 || (capability >= 90 && capability < 120); }
+constexpr int64_t most_shared_bytes(int capability) {
+  const int64_t kilobytes = capability < 80 ? 64 : capability == 80 ? 163 : has_long_tiles(capability) ? 227 : 99;
+  return (kilobytes << 10) - kStaticSharedBytes;
+}
 
 }  // namespace selective_scan

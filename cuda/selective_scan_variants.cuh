@@ -17,8 +17,6 @@ cudaError_t launch_variant(const ScanArgs& args, const ScanPlan& plan, unsigned 
 template <typename Element>
 cudaError_t launch_scan(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
   switch (plan.variant) {
-    case ScanVariant::kReal16:
-      return launch_variant<ScanConfig<Element, false, 8, 2>>(args, plan, blocks, stream);
     case ScanVariant::kReal32:
       return launch_variant<ScanConfig<Element, false, 8, 4>>(args, plan, blocks, stream);
     case ScanVariant::kComplex16:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "early_launch.cuh"
 #include "host_integers.cuh"
 #include "queue.cuh"
 #include "selective_state_update_kernel.cuh"
@@ -61,23 +62,12 @@ TokenArgs token_args(const UpdateArgs& args) {
   return token;
 }
 
-// The kernel waits by itself for those before it, so a GPU that can may start it before they have ended.
 template <typename Element, typename State, int kRows>
 cudaError_t launch_token(const TokenArgs& args, const CudaQueue& queue) {
-  int major = 0;
-  const cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, queue.device);
-  if (error != cudaSuccess) return error;
-  cudaLaunchAttribute early = {};
-  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  early.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim.x = static_cast<unsigned>(divide_up(args.dim, kTokenThreads >> args.lane_bits));
-  config.gridDim.y = static_cast<unsigned>(divide_up(args.batch, kRows));
-  config.blockDim.x = kTokenThreads;
-  config.stream = queue.stream;
-  config.attrs = &early;
-  config.numAttrs = major >= 9 ? 1 : 0;
-  return cudaLaunchKernelEx(&config, update_token<Element, State, kRows>, args);
+  const dim3 grid(static_cast<unsigned>(divide_up(args.dim, kTokenThreads >> args.lane_bits)),
+                  static_cast<unsigned>(divide_up(args.batch, kRows)));
+  return launch_early(update_token<Element, State, kRows>, grid, kTokenThreads, args, queue.shape.capability,
+                      queue.stream);
 }
 
 template <typename Element, typename State, int kRows, bool kWhole>

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "../native/ops/selective_state_update.h"
+#include "early_launch.cuh"
 #include "selective_state_update_lanes.cuh"
 
 namespace selective_scan {
@@ -38,23 +39,6 @@ struct TokenArgs {
   bool has_z;
   bool delta_softplus;
 };
-
-// The kernel may be launched before the one ahead of it has ended (programmatic dependent launch): its blocks start as
-// soon as the multiprocessors have room for them, and wait here until all that was written before is visible.
-__device__ __forceinline__ void wait_for_earlier_kernels() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;");
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-
-// Fetches into the second-level cache, which all multiprocessors share, so that it is allowed before the wait. Memory
-// and bytes are multiples of 16.
-__device__ __forceinline__ void prefetch(const void* memory, uint32_t bytes) {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(memory), "r"(bytes));
-#endif
-}
 
 // Keeps in a register what the compiler would else compute anew at each use.
 __device__ __forceinline__ uint32_t kept(uint32_t value) {

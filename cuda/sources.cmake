@@ -3,6 +3,7 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cu
   ${CMAKE_CURRENT_LIST_DIR}/caching_pool.cu
   ${CMAKE_CURRENT_LIST_DIR}/capture.cu
+  ${CMAKE_CURRENT_LIST_DIR}/cublas_lt.cu
   ${CMAKE_CURRENT_LIST_DIR}/driver_memory.cu
   ${CMAKE_CURRENT_LIST_DIR}/graph.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_copies.cu
@@ -10,6 +11,9 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_bfloat16.cu
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_float16.cu
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_float32.cu
+  ${CMAKE_CURRENT_LIST_DIR}/linear.cu
+  ${CMAKE_CURRENT_LIST_DIR}/linear_launch.cu
+  ${CMAKE_CURRENT_LIST_DIR}/linear_library.cu
   ${CMAKE_CURRENT_LIST_DIR}/queue.cu
   ${CMAKE_CURRENT_LIST_DIR}/roofs.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cu

@@ -36,9 +36,8 @@ __device__ __forceinline__ BlockPlace place_of(const ScanArgs& args, int block_c
   return place;
 }
 
-// All roles meet from loops of their own. A function that is not inlined keeps it one barrier, at one place: tools that
-// look for threads that miss a barrier (compute-sanitizer) go by the place.
-inline __device__ __noinline__ void meet() {
+// All roles meet, from loops of their own.
+__device__ __forceinline__ void meet() {
   __syncwarp();
   block_barrier();
 }

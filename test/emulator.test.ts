@@ -57,5 +57,9 @@ describeWhereBuilt(
       },
       limit,
     );
+
+    test('how a linear layer is computed, by its shape', async () => {
+      expect(await run(join(folder, 'linear_plan'), [])).toContain('all right');
+    });
   },
 );

@@ -41,7 +41,23 @@ const kernels: readonly [words: RegExp, ...problems: Sizes[]][] = [
     { batch: 1, dim: 24, seqlen: 64, dstate: 256 },
     { batch: 2, dim: 9, seqlen: 31, dstate: 130 },
   ],
-  [/^passes of 32 states/, { batch: 2, dim: 5, seqlen: 33, dstate: 300 }],
+  [
+    /^2 lanes of 8 states a channel, 4 warps/,
+    { batch: 2, dim: 96, seqlen: 96, dstate: 16, constantB: true },
+    { batch: 2, dim: 77, seqlen: 67, dstate: 13, constantC: true, initialState: true },
+    { batch: 1, dim: 90, seqlen: 131, dstate: 5, groups: 3, constantB: true, constantC: true, initialState: true },
+  ],
+  [
+    /^4 lanes of 16 states a channel, 4 warps/,
+    { batch: 2, dim: 41, seqlen: 66, dstate: 50, constantB: true, initialState: true },
+    { batch: 1, dim: 40, seqlen: 64, dstate: 64, constantC: true },
+    { batch: 2, dim: 37, seqlen: 99, dstate: 17, constantB: true, constantC: true },
+  ],
+  [
+    /^passes of 32 states/,
+    { batch: 2, dim: 5, seqlen: 33, dstate: 300 },
+    { batch: 2, dim: 21, seqlen: 45, dstate: 70, constantB: true },
+  ],
   [
     /^8 walking lanes of 2 states a channel, 1 walker /,
     { batch: 3, dim: 37, seqlen: 129, dstate: 9, initialState: true },
@@ -66,8 +82,9 @@ const problems = kernels.flatMap(([words, ...sizes]) =>
 );
 
 function chosen(problem: Sizes): string {
-  const { batch, dim, seqlen, dstate, groups, dtype, layout } = problem;
-  return scanKernel({ dims: { batch, dim, seqlen, dstate, groups }, dtype, layout, z: true, device: 'cuda' });
+  const { batch, dim, seqlen, dstate, groups, dtype, layout, constantB, constantC } = problem;
+  const dims = { batch, dim, seqlen, dstate, groups };
+  return scanKernel({ dims, dtype, layout, z: true, constantB, constantC, device: 'cuda' });
 }
 
 (hasCudaBackend() ? describe : describe.skip)('the kernel chosen', () => {
@@ -104,8 +121,8 @@ function repeat(one: ScanCase, batch: number): ScanCase {
     batch,
     u: times(u),
     delta: times(delta),
-    B: times(B),
-    C: times(C),
+    B: one.constantB ? B : times(B),
+    C: one.constantC ? C : times(C),
     ...(z && { z: times(z) }),
     ...(initialState && { initialState: times(initialState) }),
   };

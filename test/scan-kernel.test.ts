@@ -57,23 +57,35 @@ describe('on cuda', () => {
   // How many warps are in a block changes no sum.
   const lanes = (words: string): string => words.replace(/, \d+ warps? a block/, '');
 
-  (hasCudaBackend() ? test : test.skip).each([4, 16, 20, 64, 128, 256, 300])(
-    'with batchInvariant, by nothing but the sizes of a sequence: %d states',
-    (dstate) => {
+  const operands = [{}, { constantB: true }, { constantC: true }, { constantB: true, constantC: true }];
+  const cases = [4, 16, 20, 64, 128, 256, 300].flatMap((dstate) => operands.map((constant) => ({ dstate, constant })));
+
+  (hasCudaBackend() ? test : test.skip).each(cases)(
+    'with batchInvariant, by nothing but the sizes of a sequence: $dstate states, $constant',
+    ({ dstate, constant }) => {
       const found = new Set<string>();
+      const invariant = (options: Partial<ScanKernelOptions>) => {
+        found.add(lanes(kernel({ ...constant, ...options, batchInvariant: true })));
+      };
       for (const layout of ['bdl', 'bld'] as const) {
         for (const batch of [1, 7, 64, 1000]) {
           for (const seqlen of [1, 63, 2048, 2 ** 20]) {
-            found.add(lanes(kernel({ dims: { batch, dim: 1536, seqlen, dstate }, layout, batchInvariant: true })));
+            invariant({ dims: { batch, dim: 1536, seqlen, dstate }, layout });
           }
         }
         const cuSeqlens = Int32Array.of(0, 1, 1, 500, 2 ** 17);
-        const packed = { batch: 1, dim: 1536, seqlen: 2 ** 17, dstate };
-        found.add(lanes(kernel({ dims: packed, cuSeqlens, layout, batchInvariant: true })));
+        invariant({ dims: { batch: 1, dim: 1536, seqlen: 2 ** 17, dstate }, cuSeqlens, layout });
       }
       expect([...found]).toEqual([expect.not.stringContaining('chunks')]);
     },
   );
+
+  (hasCudaBackend() ? test : test.skip).each(operands)('keeps up to 64 states in registers: %j', (constant) => {
+    for (const dstate of [1, 16, 17, 64]) {
+      const large = { batch: 64, dim: 5120, seqlen: 512, dstate };
+      expect(kernel({ dims: large, ...constant })).toMatch(/^\d+ lanes? of \d+ states? a channel/);
+    }
+  });
 
   (hasCudaBackend() ? test.skip : test)('is unsupported by a build without CUDA', () => {
     expectFailure(thrownBy(kernel), { code: 'ERR_UNSUPPORTED', about: 'no CUDA backend' });

@@ -3,24 +3,11 @@
 
 #include <cstdint>
 
+#include "prefetch.h"
 #include "selective_scan_tile.h"
-
-#if defined(_MSC_VER) && !defined(__clang__)
-#include <intrin.h>
-#endif
 
 namespace selective_scan {
 namespace {
-
-inline void prefetch(uintptr_t address) {
-#if !defined(_MSC_VER) || defined(__clang__)
-  __builtin_prefetch(reinterpret_cast<const void*>(address));
-#elif defined(_M_X64)
-  _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
-#else
-  __prefetch(reinterpret_cast<const void*>(address));
-#endif
-}
 
 // Tiles of arrays of one form, asked for a step at a time along with other work: all at once they would fill the queue
 // of cache misses, and the processor would wait until there is room.

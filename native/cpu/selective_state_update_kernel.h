@@ -3,6 +3,7 @@
 // the header that defines its Vec.
 #pragma once
 
+#include "lane_sums.h"
 #include "selective_state_update_piece.h"
 #include "vector_math.h"
 
@@ -33,19 +34,12 @@ void store_lanes(T* p, Vec x, int count) {
   }
 }
 
-// Lane i of the result is the sum of the lanes of row i. Each round interleaves the upper half of the rows with the
-// lower and adds: that halves the rows and brings a bit of the row's number into the lane's.
+// Lane i of the result is the sum of row i.
 inline Vec sums_of_rows(const float* rows) {
-  Vec sums[kLanes];
+  Vec vectors[kLanes];
   SELECTIVE_SCAN_UNROLL
-  for (int i = 0; i < kLanes; ++i) sums[i] = load(rows + i * kLanes);
-  for (int half = kLanes / 2; half >= 1; half /= 2) {
-    SELECTIVE_SCAN_UNROLL
-    for (int i = 0; i < kLanes / 2; ++i) {
-      if (i < half) sums[i] = zip_low(sums[i], sums[i + half]) + zip_high(sums[i], sums[i + half]);
-    }
-  }
-  return sums[0];
+  for (int i = 0; i < kLanes; ++i) vectors[i] = load(rows + i * kLanes);
+  return sums_of_lanes(vectors);
 }
 
 template <class Element, class State>

@@ -19,8 +19,6 @@ inline dim3 blockDim;
 #define __shared__ static
 #undef __launch_bounds__
 #define __launch_bounds__(...)
-#undef __noinline__
-#define __noinline__
 #undef __grid_constant__
 #define __grid_constant__
 
@@ -35,6 +33,14 @@ inline void __syncwarp(unsigned = ~0u, const char* file = __builtin_FILE(), int 
 inline float __shfl_xor_sync(unsigned, float value, int mask, const char* file = __builtin_FILE(),
                              int line = __builtin_LINE()) {
   return emulator::value_of_lane(value, threadIdx.x % 32 ^ mask, {file, line});
+}
+
+inline int __any_sync(unsigned, int predicate, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  bool any = false;
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    if (emulator::value_of_lane(predicate != 0 ? 1.0f : 0.0f, lane, {file, line}) != 0) any = true;
+  }
+  return any;
 }
 
 inline float __uint_as_float(unsigned bits) {

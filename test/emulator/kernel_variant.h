@@ -15,12 +15,14 @@ struct KernelVariant {
   std::string name;
   selective_scan::DType dtype;  // of u, delta, z, varying B and C, and out
   selective_scan::Layout layout;
-  bool is_complex = false;    // A, B, C and the states
-  bool any_matrices = false;  // B and C may be constant, and dstate more than the capacity
-  int capacity;               // states of a channel that a pass holds
-  int warp_channels;          // of each warp that owns channels
-  int tile;                   // steps
-  int fewest_warps = 1;       // of a block, that own channels
+  bool is_complex = false;  // A, B, C and the states
+  bool varying = true;      // B and C may both vary with time
+  bool constant = false;    // B, C or both may be constant
+  bool any_dstate = false;  // dstate may be more than the capacity
+  int capacity;             // states of a channel that a pass holds
+  int warp_channels;        // of each warp that owns channels
+  int tile;                 // steps
+  int fewest_warps = 1;     // of a block, that own channels
   int most_warps;
   std::function<int(int warps)> other_warps = [](int) { return 0; };  // of a block, that own none
   std::function<int64_t(const selective_scan::SelectiveScanParams& params, int warps)> shared_bytes;

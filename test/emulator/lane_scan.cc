@@ -10,13 +10,15 @@ using emulator::KernelVariant;
 using selective_scan::DType;
 using selective_scan::Layout;
 
-template <typename Element, Layout layout, int states, int lanes>
+template <typename Element, Layout layout, int states, int lanes, bool constant = false>
 KernelVariant variant(DType dtype) {
-  using Config = selective_scan::LaneConfig<Element, layout, states, lanes>;
+  using Config = selective_scan::LaneConfig<Element, layout, states, lanes, constant>;
   KernelVariant result;
-  result.name = emulator::name_of(dtype, layout, lanes, states);
+  result.name = emulator::name_of(dtype, layout, lanes, states) + (constant ? ", constant B or C" : "");
   result.dtype = dtype;
   result.layout = layout;
+  result.varying = !constant;
+  result.constant = constant;
   result.capacity = Config::kCapacity;
   result.warp_channels = Config::kWarpChannels;
   result.tile = Config::kTile;
@@ -39,6 +41,8 @@ struct LaneScans {
     variants.push_back(variant<Element, layout, 16, 4>(dtype));
     variants.push_back(variant<Element, layout, 16, 8>(dtype));
     variants.push_back(variant<Element, layout, 16, 16>(dtype));
+    variants.push_back(variant<Element, layout, 8, 2, true>(dtype));
+    variants.push_back(variant<Element, layout, 16, 4, true>(dtype));
   }
 };
 

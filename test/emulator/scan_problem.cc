@@ -53,11 +53,7 @@ ScanShape draw_everything(const KernelVariant& variant, int round, std::mt19937&
   shape.groups = draw_int(1, 2, random);
   shape.seqlen = draw_int(1, 4 * variant.tile, random);
   shape.dstate = draw_bool(random) ? variant.capacity : draw_int(1, variant.capacity, random);
-  if (variant.any_matrices) {
-    shape.dstate += draw_int(0, 2, random) * variant.capacity;
-    shape.constant_b = draw_bool(random);
-    shape.constant_c = draw_bool(random);
-  }
+  if (variant.any_dstate) shape.dstate += draw_int(0, 2, random) * variant.capacity;
   if (round % 2 != 0) {
     shape.cu_seqlens = draw_sequences(shape.seqlen, random);
   } else {
@@ -72,10 +68,7 @@ ScanShape draw_everything(const KernelVariant& variant, int round, std::mt19937&
   return shape;
 }
 
-}  // namespace
-
-ScanShape draw_shape(const KernelVariant& variant, int round, std::mt19937& random) {
-  if (round > 3) return draw_everything(variant, round, random);
+ScanShape draw_fixed(const KernelVariant& variant, int round) {
   const int tile = variant.tile;
   ScanShape shape;
   shape.warps = round == 0 ? variant.most_warps : variant.fewest_warps;
@@ -103,6 +96,19 @@ ScanShape draw_shape(const KernelVariant& variant, int round, std::mt19937& rand
       shape.chunk_steps = tile + 8;
       shape.softplus = false;
       break;
+  }
+  return shape;
+}
+
+}  // namespace
+
+ScanShape draw_shape(const KernelVariant& variant, int round, std::mt19937& random) {
+  ScanShape shape = round > 3 ? draw_everything(variant, round, random) : draw_fixed(variant, round);
+  if (variant.constant) {
+    // B, C or both, in turn; neither too where they may both vary.
+    const int constant = variant.varying ? round % 4 : round % 3 + 1;
+    shape.constant_b = constant % 2 != 0;
+    shape.constant_c = constant / 2 != 0;
   }
   return shape;
 }

@@ -18,7 +18,8 @@ KernelVariant variant(DType dtype, Layout layout) {
   result.dtype = dtype;
   result.layout = layout;
   result.is_complex = complex;
-  result.any_matrices = true;
+  result.constant = true;
+  result.any_dstate = true;
   result.capacity = Config::kCapacity;
   result.warp_channels = Config::kWarpChannels;
   result.tile = Config::kTile;
@@ -31,7 +32,6 @@ KernelVariant variant(DType dtype, Layout layout) {
 struct SelectiveScans {
   template <typename Element, Layout layout>
   static void add(DType dtype, std::vector<KernelVariant>& variants) {
-    variants.push_back(variant<Element, false, 8, 2>(dtype, layout));
     variants.push_back(variant<Element, false, 8, 4>(dtype, layout));
     variants.push_back(variant<Element, true, 4, 4>(dtype, layout));
   }
