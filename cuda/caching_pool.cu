@@ -53,22 +53,7 @@ CachingPool::Totals& CachingPool::totals_of(int device) {
 
 Status CachingPool::open(int device, cudaStream_t stream, std::unique_ptr<CachingPool>* pool) {
   std::unique_ptr<CachingPool> opened(new CachingPool(device, stream));
-  int has_pools = 0;
-  Status status = check(device, cudaDeviceGetAttribute(&has_pools, cudaDevAttrMemoryPoolsSupported, device),
-                        "asking for memory pools");
-  if (status.ok() && has_pools) {
-    cudaMemPoolProps properties = {};
-    properties.allocType = cudaMemAllocationTypePinned;
-    properties.location.type = cudaMemLocationTypeDevice;
-    properties.location.id = device;
-    status = check(device, cudaMemPoolCreate(&opened->driver_pool_, &properties), "creating a memory pool");
-    // By default a pool gives its memory back at every synchronisation, which makes the next allocation slow.
-    uint64_t threshold = UINT64_MAX;
-    if (status.ok()) {
-      status = check(device, cudaMemPoolSetAttribute(opened->driver_pool_, cudaMemPoolAttrReleaseThreshold, &threshold),
-                     "setting up a memory pool");
-    }
-  }
+  Status status = opened->driver_.open();
   size_t free_bytes = 0;
   size_t total_bytes = 0;
   if (status.ok()) status = check(device, cudaMemGetInfo(&free_bytes, &total_bytes), "asking for the device's memory");
@@ -103,7 +88,7 @@ Status CachingPool::use_of(int device, MemoryUse* use) {
 }
 
 CachingPool::CachingPool(int device, cudaStream_t stream)
-    : device_(device), stream_(stream), totals_(totals_of(device)) {}
+    : device_(device), driver_(device, stream), totals_(totals_of(device)) {}
 
 CachingPool::~CachingPool() {
   {
@@ -111,8 +96,6 @@ CachingPool::~CachingPool() {
     pools().erase(std::remove(pools().begin(), pools().end(), this), pools().end());
   }
   empty();
-  if (driver_pool_ != nullptr) cudaMemPoolDestroy(driver_pool_);
-  cudaGetLastError();
 }
 
 Status CachingPool::allocate(size_t bytes, void** memory) {
@@ -128,13 +111,13 @@ Status CachingPool::allocate(size_t bytes, void** memory) {
   // An empty allocation is a valid one, with an address of its own.
   bytes = std::max<size_t>(bytes, 1);
   const size_t rounded = keeps ? bytes_of_class(size_class) : bytes;
-  cudaError_t error = obtain(rounded, memory);
+  cudaError_t error = driver_.obtain(rounded, memory);
   if (error == cudaSuccess) return hand_out(*memory, rounded, size_class);
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     empty_all(device_);
     // Not rounded up, since this much may still be there.
-    error = obtain(bytes, memory);
+    error = driver_.obtain(bytes, memory);
     if (error == cudaSuccess) return hand_out(*memory, bytes, kNoClass);
   }
   if (error != cudaErrorMemoryAllocation) return check(device_, error, "allocating memory");
@@ -203,7 +186,7 @@ void CachingPool::keep(Block* block) {
   if (block->size_class == kNoClass) {
     void* const memory = block->memory;
     blocks_.erase(memory);
-    give_back(memory);
+    driver_.give_back(memory);
     return;
   }
   block->next = kept_[block->size_class];
@@ -218,8 +201,7 @@ void CachingPool::empty() {
     settle_pending(true);
     give_back_until(0);
   }
-  cudaStreamSynchronize(stream_);
-  if (driver_pool_ != nullptr) cudaMemPoolTrimTo(driver_pool_, 0);
+  driver_.trim();
 }
 
 MemoryUse CachingPool::use() const {
@@ -227,17 +209,13 @@ MemoryUse CachingPool::use() const {
   return use_;
 }
 
-// With what the driver's pool has from the device and nobody has from it.
+// With what the driver has set aside and nobody has from it.
 Status CachingPool::count_cached(uint64_t* bytes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   settle_pending(false);
-  *bytes = use_.cached;
-  if (driver_pool_ == nullptr) return {};
   uint64_t reserved = 0;
-  const Status status =
-      check(device_, cudaMemPoolGetAttribute(driver_pool_, cudaMemPoolAttrReservedMemCurrent, &reserved),
-            "asking for the memory of a pool");
-  if (status.ok() && reserved > use_.used) *bytes = reserved - use_.used;
+  const Status status = driver_.count_reserved(&reserved);
+  *bytes = reserved > use_.used ? reserved - use_.used : use_.cached;
   return status;
 }
 
@@ -273,7 +251,7 @@ Status CachingPool::hand_out(void* memory, size_t bytes, int size_class) {
   try {
     blocks_.emplace(memory, Block{memory, bytes, size_class, nullptr, kNoBranch});
   } catch (const std::bad_alloc&) {
-    give_back(memory);
+    driver_.give_back(memory);
     return {Code::kOutOfMemory, "Out of host memory."};
   }
   count_as_used(bytes);
@@ -315,25 +293,9 @@ void CachingPool::give_back_until(size_t most) {
       use_.cached -= block.bytes;
       void* const memory = block.memory;
       blocks_.erase(memory);
-      give_back(memory);
+      driver_.give_back(memory);
     }
   }
-}
-
-cudaError_t CachingPool::obtain(size_t bytes, void** memory) const {
-  if (driver_pool_ != nullptr) return cudaMallocFromPoolAsync(memory, bytes, driver_pool_, stream_);
-  return cudaMalloc(memory, bytes);
-}
-
-void CachingPool::give_back(void* memory) const {
-  // On a lost device there is nothing left to free.
-  if (!enter_device(device_).ok()) return;
-  if (driver_pool_ != nullptr) {
-    check(device_, cudaFreeAsync(memory, stream_), "releasing memory");
-    return;
-  }
-  check(device_, cudaStreamSynchronize(stream_), "running the work that uses memory");
-  check(device_, cudaFree(memory), "releasing memory");
 }
 
 }  // namespace selective_scan

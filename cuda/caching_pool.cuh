@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../native/ops.h"
+#include "driver_memory.cuh"
 #include "size_classes.h"
 
 namespace selective_scan {
@@ -76,13 +77,10 @@ class CachingPool {
   void count_as_used(size_t bytes);
   void count_as_unused(size_t bytes);
   void give_back_until(size_t most);
-  cudaError_t obtain(size_t bytes, void** memory) const;
-  void give_back(void* memory) const;
 
   const int device_;
-  const cudaStream_t stream_;
-  cudaMemPool_t driver_pool_ = nullptr;  // null where the device has no memory pools
-  size_t most_kept_ = 0;                 // bytes
+  DriverMemory driver_;
+  size_t most_kept_ = 0;  // bytes
 
   Totals& totals_;  // of the device
 

@@ -7,6 +7,7 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/causal_conv1d_update.cu
   ${CMAKE_CURRENT_LIST_DIR}/embedding.cu
   ${CMAKE_CURRENT_LIST_DIR}/cublas_lt.cu
+  ${CMAKE_CURRENT_LIST_DIR}/driver_memory.cu
   ${CMAKE_CURRENT_LIST_DIR}/graph.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_copies.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_integers.cu

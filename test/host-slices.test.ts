@@ -46,6 +46,12 @@ const rows: Row[] = [
     },
   ],
   ['packed, many', 'many in a slice', { batch: 1, dim: 5, cuSeqlens: Array.from({ length: 66 }, (_, i) => i) }],
+  ['dstate 2, seqlen 200', 'rows of A that the slices of a batch entry share', { dstate: 2, seqlen: 200 }],
+  [
+    'dstate 2, seqlen 200, all constant',
+    'of B and C too, in groups',
+    { dstate: 2, seqlen: 200, groups: 3, complex: true, constantB: true, constantC: true },
+  ],
   [
     'a long memory',
     'a state that is carried over all slices',

@@ -44,11 +44,32 @@ describeOnEachDevice((device) => {
     expect(sameBytes((await promise).out, want)).toBe(true);
   });
 
-  test('a large array that loses its memory meanwhile is an error', async () => {
-    const z = (large.z as Float32Array).slice();
-    const promise = selectiveScan({ ...large, z });
-    structuredClone(z.buffer, { transfer: [z.buffer] });
+  test('a large array that loses its memory at once is an error', async () => {
+    // 200 MB: far more than is read at the call, on any device.
+    const dims = { batch: 1, dim: 64, seqlen: 2 ** 18, dstate: 2 };
+    const steps = new Float32Array(dims.dim * dims.seqlen).fill(0.5);
+    const matrix = steps.subarray(0, dims.dstate * dims.seqlen);
+    const z = steps.slice();
+    const A = new Float32Array(dims.dim * dims.dstate).fill(-1);
+    const promise = selectiveScan({ u: steps, delta: steps, A, B: matrix, C: matrix, z, dims, device });
+    takeMemoryOf(z);
     expectFailure(await rejectionOf(promise), { code: 'ERR_SHAPE', about: 'z' });
+  });
+
+  test('a large array that loses its memory later is an error, or has been read as it was', async () => {
+    const want = selectiveScanSync(large).out;
+    const outcomes = [];
+    for (const turns of [0, 1, 2, 3, 5, 8, 12, 20]) {
+      const z = (large.z as Float32Array).slice();
+      const outcome = selectiveScan({ ...large, z }).then(
+        ({ out }) => (sameBytes(out, want) ? 'right' : 'wrong'),
+        ({ code }) => code,
+      );
+      for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+      takeMemoryOf(z);
+      outcomes.push(await outcome);
+    }
+    for (const outcome of outcomes) expect(['right', 'ERR_SHAPE']).toContain(outcome);
   });
 
   test('results are arrays of their own, as in the documentation', () => {
@@ -59,6 +80,11 @@ describeOnEachDevice((device) => {
     expect(selectiveScanSync(small).out).not.toBe(out);
   });
 });
+
+/** Detaches an array, and has its memory say so to whoever still reads it. */
+function takeMemoryOf({ buffer }: Float32Array): void {
+  new Float32Array(structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })).fill(Number.NaN);
+}
 
 function sameBytes(a: unknown, b: unknown): boolean {
   const [left, right] = [a, b].map((array) => Buffer.from((array as Float32Array).buffer));

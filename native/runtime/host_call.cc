@@ -94,6 +94,8 @@ Status HostCall::finish(const Call& call) {
   const Status status = fetch();
   if (!status.ok()) return status;
   slice.out.scatter(arrays_, 0, slice.out.bytes, block_->data() + out_at_);
+  // For the next call: JavaScript may keep this one until its garbage is collected.
+  block_ = nullptr;
   if (call.done != nullptr) call.done->fetch_add(slice.elements, std::memory_order_relaxed);
   return {};
 }

@@ -1,29 +1,35 @@
 #include "host_drain.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace selective_scan {
 
 namespace {
 
-// As many as fill slots, though there is less to copy: a result's pages are new, and writing to such takes longer.
-constexpr size_t kMostThreads = 8;
+constexpr size_t kMostThreads = 16;
 
-size_t threads_for(size_t chunks) {
+// All cores that do not fill slots, though there is less to copy: a result's pages are new, and writing to such takes
+// more than twice as long.
+size_t threads_for(size_t chunks, size_t others) {
   const size_t cores = std::max(2u, std::thread::hardware_concurrency());
-  return std::min({cores / 2, kMostThreads, chunks});
+  return std::min({std::max<size_t>(1, cores - std::min(cores, others)), kMostThreads, chunks});
 }
 
 }  // namespace
 
-HostDrain::HostDrain(const HostLink& link, HostArrays arrays, size_t chunks, std::atomic<int64_t>* done)
-    : link_(link), arrays_(std::move(arrays)), done_(done), emptied_of_(HostLink::kDownloadSlots) {
+HostDrain::HostDrain(const HostLink& link, HostArrays arrays, std::atomic<int64_t>* done)
+    : link_(link), arrays_(std::move(arrays)), done_(done), emptied_of_(HostLink::kDownloadSlots) {}
+
+Status HostDrain::begin(size_t chunks, size_t others) {
   try {
-    while (threads_.size() < threads_for(chunks)) threads_.emplace_back(&HostDrain::scatter_on_thread, this);
-  } catch (const std::system_error&) {
-    if (threads_.empty()) throw;  // else those that there are do the work
+    while (threads_.size() < threads_for(chunks, others)) threads_.emplace_back(&HostDrain::scatter_on_thread, this);
+  } catch (const std::system_error& error) {
+    // The system grants no more: those that there are do the work.
+    if (threads_.empty()) return {Code::kDevice, error.what()};
   }
+  return {};
 }
 
 HostDrain::~HostDrain() {
@@ -76,7 +82,7 @@ void HostDrain::scatter_on_thread() {
     const size_t i = next_++;
     const Arriving arrived = slots_[i % HostLink::kDownloadSlots];
     lock.unlock();
-    const Status status = link_.backend().wait(link_.download(), arrived.mark);
+    const Status status = await_arrival(arrived.mark);
     if (status.ok()) {
       arrived.chunk.image->scatter(arrays_, arrived.chunk.from, arrived.chunk.to, link_.download_slot(i));
       if (done_ != nullptr) done_->fetch_add(arrived.elements, std::memory_order_relaxed);
@@ -87,6 +93,12 @@ void HostDrain::scatter_on_thread() {
     ++taken_;
     emptied_.notify_all();
   }
+}
+
+Status HostDrain::await_arrival(void* mark) {
+  // One thread at a time: several in the driver would hold each other up, and what comes after has arrived by then.
+  const std::lock_guard<std::mutex> lock(waiting_);
+  return link_.backend().wait(link_.download(), mark);
 }
 
 }  // namespace selective_scan

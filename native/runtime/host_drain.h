@@ -13,12 +13,14 @@ namespace selective_scan {
 
 class HostDrain {
  public:
-  // `chunks` are about as many as there will be; `done` counts what has arrived, and may be null.
-  HostDrain(const HostLink& link, HostArrays arrays, size_t chunks, std::atomic<int64_t>* done);
+  // `done` counts what has arrived, and may be null.
+  HostDrain(const HostLink& link, HostArrays arrays, std::atomic<int64_t>* done);
   ~HostDrain();
   HostDrain(const HostDrain&) = delete;
   HostDrain& operator=(const HostDrain&) = delete;
 
+  // Before the first chunk, of about so many; `others` are the threads at work elsewhere in the call.
+  Status begin(size_t chunks, size_t others);
   // Enqueues a chunk's download from `source`, where its image lies on the device, when there is a slot for it. With it
   // so many elements are done.
   Status put(const Chunk& chunk, const char* source, int64_t elements);
@@ -33,11 +35,13 @@ class HostDrain {
   };
 
   void scatter_on_thread();
+  Status await_arrival(void* mark);
 
   const HostLink& link_;
   const HostArrays arrays_;
   std::atomic<int64_t>* const done_;
 
+  std::mutex waiting_;
   std::mutex mutex_;
   std::condition_variable arriving_;
   std::condition_variable emptied_;

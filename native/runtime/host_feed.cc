@@ -14,6 +14,7 @@ using std::chrono::milliseconds;
 
 constexpr size_t kMostThreads = 8;
 
+// Half of the cores: the others take results out at the same time.
 size_t threads_for(size_t chunks) {
   const size_t cores = std::max(2u, std::thread::hardware_concurrency());
   return std::min({cores / 2, kMostThreads, chunks});
@@ -24,6 +25,8 @@ size_t threads_for(size_t chunks) {
 HostFeed::HostFeed(std::vector<Chunk> chunks, HostArrays arrays, bool in_turns)
     : chunks_(std::move(chunks)), arrays_(std::move(arrays)), in_turns_(in_turns) {}
 
+size_t HostFeed::threads() const { return threads_for(chunks_.size()); }
+
 HostFeed::~HostFeed() { end(); }
 
 void HostFeed::begin(const HostLink& link) {
@@ -32,7 +35,7 @@ void HostFeed::begin(const HostLink& link) {
   is_open_ = !in_turns_;
   fillable_.notify_all();
   try {
-    while (threads_.size() < threads_for(chunks_.size())) threads_.emplace_back(&HostFeed::fill_on_thread, this);
+    while (threads_.size() < threads()) threads_.emplace_back(&HostFeed::fill_on_thread, this);
   } catch (const std::system_error&) {
     // The system grants no more threads. In turns the caller can do it alone.
     if (threads_.empty() && !in_turns_) throw;

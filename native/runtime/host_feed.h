@@ -21,6 +21,8 @@ class HostFeed {
   HostFeed(const HostFeed&) = delete;
   HostFeed& operator=(const HostFeed&) = delete;
 
+  // That it copies with.
+  size_t threads() const;
   size_t chunks() const { return chunks_.size(); }
   const Chunk& chunk(size_t i) const { return chunks_[i]; }
 

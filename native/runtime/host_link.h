@@ -15,8 +15,8 @@ namespace selective_scan {
 class HostLink {
  public:
   static constexpr size_t kSlotBytes = size_t{2} << 20;
-  static constexpr size_t kUploadSlots = 24;
-  static constexpr size_t kDownloadSlots = 16;
+  static constexpr size_t kUploadSlots = 40;
+  static constexpr size_t kDownloadSlots = 40;
 
   // A turn with a device's link, which waits for those before it; kAborted once the flag is up.
   class Turn {

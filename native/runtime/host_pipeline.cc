@@ -12,8 +12,10 @@ namespace selective_scan {
 
 namespace {
 
-// Slices on the device at a time: one arrives, one is computed, one leaves.
-constexpr size_t kSlicesInFlight = 3;
+// Slices on the device at a time: one arrives, one is computed, and the others leave, since it takes longest to write
+// results to memory that is new. Where memory is short two do, of which one hands its state to the other.
+constexpr size_t kMostInFlight = 6;
+constexpr size_t kLeastInFlight = 2;
 
 Status aborted() { return {Code::kAborted, "The operation was aborted."}; }
 
@@ -34,7 +36,7 @@ class HostPipeline::Run {
         link_(link),
         backend_(link.backend()),
         call_{link.compute(), call.cancelled, nullptr},
-        drain_(link, pipeline.arrays_, 2 * plan_.slices.size(), call.done) {}
+        drain_(link, pipeline.arrays_, call.done) {}
 
   ~Run() {
     {
@@ -84,19 +86,20 @@ class HostPipeline::Run {
       in_bytes = std::max(in_bytes, slice.in.bytes);
       out_bytes = std::max(out_bytes, slice.out.bytes);
     }
-    const size_t in_flight = std::min(kSlicesInFlight, plan_.slices.size());
-    Status status = allocate(in_, in_flight, in_bytes);
-    if (status.ok()) status = allocate(out_, in_flight, out_bytes);
-    if (status.ok()) status = allocate(shared_, std::min<size_t>(2, plan_.shared.size()), largest(plan_.shared));
-    // Memory is the compute queue's, and the others may use it after its allocation.
-    if (status.ok()) status = hand_over(link_.compute(), link_.upload());
-    return status;
-  }
-
-  Status allocate(SliceBuffer* buffers, size_t count, size_t bytes) {
     Status status;
-    for (size_t i = 0; i < count && status.ok(); ++i) status = buffers[i].allocate(backend_, link_.compute(), bytes);
-    return status;
+    for (size_t i = 0; i < std::min<size_t>(2, plan_.shared.size()) && status.ok(); ++i) {
+      status = shared_[i].allocate(backend_, link_.compute(), largest(plan_.shared));
+    }
+    for (; in_flight_ < std::min(kMostInFlight, plan_.slices.size()) && status.ok(); ++in_flight_) {
+      status = in_[in_flight_].allocate(backend_, link_.compute(), in_bytes);
+      if (status.ok()) status = out_[in_flight_].allocate(backend_, link_.compute(), out_bytes);
+      if (status.code == Code::kOutOfMemory && in_flight_ >= kLeastInFlight) {
+        status = {};
+        break;
+      }
+    }
+    // Memory is the compute queue's, and the others may use it after its allocation.
+    return status.ok() ? hand_over(link_.compute(), link_.upload()) : status;
   }
 
   // What `to` is given from now on runs after what `from` has been given.
@@ -108,17 +111,17 @@ class HostPipeline::Run {
 
   Status run_slice(size_t k) {
     const Slice& slice = plan_.slices[k];
-    SliceBuffer* const in = &in_[k % kSlicesInFlight];
-    SliceBuffer* const out = &out_[k % kSlicesInFlight];
+    SliceBuffer* const in = &in_[k % in_flight_];
+    SliceBuffer* const out = &out_[k % in_flight_];
     Status status = slice.shared >= 0 ? upload_shared(slice.shared) : Status{};
     if (status.ok()) status = in->await_free(link_.upload());
     if (status.ok()) status = upload(slice.in, in->memory());
     if (status.ok()) status = hand_over(link_.upload(), link_.compute());
     if (status.ok() && slice.carries_in) {
-      const char* before = out_[(k - 1) % kSlicesInFlight].memory() + plan_.slices[k - 1].carry_out;
+      const char* before = out_[(k - 1) % in_flight_].memory() + plan_.slices[k - 1].carry_out;
       status = backend_.copy(link_.compute(), in->memory() + slice.carry_in, before, slice.carry_bytes);
     }
-    if (status.ok() && k >= kSlicesInFlight) status = await_downloaded(k - kSlicesInFlight);
+    if (status.ok() && k >= in_flight_) status = await_downloaded(k - in_flight_);
     if (status.ok()) status = out->await_free(link_.compute());
     if (!status.ok()) return status;
 
@@ -188,7 +191,14 @@ class HostPipeline::Run {
   }
 
   void download_slices() {
+    // While the first slices are on their way.
+    const Status begun = drain_.begin(2 * plan_.slices.size(), pipeline_.feed_.threads());
     std::unique_lock<std::mutex> lock(mutex_);
+    if (!begun.ok()) {
+      download_status_ = begun;
+      changed_.notify_all();
+      return;
+    }
     for (;;) {
       changed_.wait(lock, [this] { return has_ended_ || !computed_.empty(); });
       if (has_ended_) return;
@@ -206,7 +216,7 @@ class HostPipeline::Run {
 
   Status download(const Computed& computed) {
     const Slice& slice = plan_.slices[computed.slice];
-    SliceBuffer* const out = &out_[computed.slice % kSlicesInFlight];
+    SliceBuffer* const out = &out_[computed.slice % in_flight_];
     Status status = backend_.follow(link_.download(), computed.mark);
     std::vector<Chunk> chunks;
     add_chunks(slice.out, std::vector<bool>(plan_.arrays), pipeline_.most_chunk_bytes_, &chunks);
@@ -224,8 +234,9 @@ class HostPipeline::Run {
   const Call call_;
   HostDrain drain_;
 
-  SliceBuffer in_[kSlicesInFlight];
-  SliceBuffer out_[kSlicesInFlight];
+  size_t in_flight_ = 0;
+  SliceBuffer in_[kMostInFlight];
+  SliceBuffer out_[kMostInFlight];
   SliceBuffer shared_[2];
   int current_shared_ = -1;
   size_t shared_uploads_ = 0;  // but the first

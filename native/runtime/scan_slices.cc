@@ -7,6 +7,9 @@ namespace selective_scan {
 
 namespace {
 
+// Rows of all channels are brought once for the slices of a group where they are at most this part of a slice.
+constexpr size_t kSharedPart = 8;
+
 // Channels of a slice are a multiple of this where there are more: whole warps, and rows of A that stay aligned.
 constexpr int64_t kChannelMultiple = 32;
 
@@ -69,14 +72,26 @@ class Cutter {
     if (p_.varying_c) image->add(kC, static_cast<size_t>(first) * sizes_.step, rows);
   }
 
-  void finish(Slice slice, const SelectiveScanParams& params, std::vector<int32_t> cu_seqlens) {
-    slice.op = [params, cu_seqlens = std::move(cu_seqlens)](const Backend& backend, const Call& call,
-                                                            const std::vector<void*>& at) {
+  void finish(Slice slice, const SelectiveScanParams& params, std::vector<int32_t> cu_seqlens,
+              int64_t rows_before = 0) {
+    const size_t row_bytes = sizes_.state;
+    slice.op = [params, cu_seqlens = std::move(cu_seqlens), rows_before, row_bytes](
+                   const Backend& backend, const Call& call, const std::vector<void*>& at) {
       SelectiveScanParams placed = with_arrays(params, at);
+      leave_out_rows(&placed, rows_before, row_bytes);
       placed.cu_seqlens = cu_seqlens.empty() ? nullptr : cu_seqlens.data();
       return backend.selective_scan(call, placed);
     };
     plan_.slices.push_back(std::move(slice));
+  }
+
+  static void leave_out_rows(SelectiveScanParams* p, int64_t rows, size_t row_bytes) {
+    const auto after = [&](const void* array) { return static_cast<const char*>(array) + rows * row_bytes; };
+    p->A = after(p->A);
+    if (!p->varying_b) p->B = after(p->B);
+    if (!p->varying_c) p->C = after(p->C);
+    if (p->D != nullptr) p->D += rows;
+    if (p->delta_bias != nullptr) p->delta_bias += rows;
   }
 
   // A and its like once for all slices, which then have all channels.
@@ -116,18 +131,22 @@ class Cutter {
     }
   }
 
-  // Slices of one group share its B and C.
+  // Slices of one group share its B and C, and A and its like where these are small: few large copies go faster.
   void cut_group(int64_t b, int64_t group, int64_t channels) {
     const int64_t per_group = p_.dim / p_.groups;
-    plan_.shared.emplace_back();
-    add_matrices(&plan_.shared.back(), (b * p_.groups + group) * p_.seqlen, p_.seqlen);
+    const int64_t first = group * per_group;
+    const bool shares_channels = static_cast<size_t>(per_group) * sizes_.state <= most_ / kSharedPart;
+    HostImage shared;
+    add_matrices(&shared, (b * p_.groups + group) * p_.seqlen, p_.seqlen);
+    if (shares_channels) add_channels(&shared, first, per_group);
+    plan_.shared.push_back(std::move(shared));
     for (int64_t c = 0; c < per_group; c += channels) {
       const int64_t count = std::min(channels, per_group - c);
       Slice slice;
       slice.shared = static_cast<int>(plan_.shared.size()) - 1;
-      add_rows(&slice, b, 1, group * per_group + c, count);
-      add_channels(&slice.in, group * per_group + c, count);
-      finish_block(std::move(slice), 1, count, 1);
+      add_rows(&slice, b, 1, first + c, count);
+      if (!shares_channels) add_channels(&slice.in, first + c, count);
+      finish_block(std::move(slice), 1, count, 1, shares_channels ? c : 0);
     }
   }
 
@@ -152,7 +171,8 @@ class Cutter {
     if (p_.last_state != nullptr) slice->out.add(kLastState, row * sizes_.state, rows);
   }
 
-  void finish_block(Slice slice, int64_t entries, int64_t channels, int64_t groups) {
+  // Rows of A and its like before those of the slice are left out.
+  void finish_block(Slice slice, int64_t entries, int64_t channels, int64_t groups, int64_t rows_before = 0) {
     SelectiveScanParams params = p_;
     params.batch = entries;
     params.dim = channels;
@@ -163,7 +183,7 @@ class Cutter {
     } else {
       params.sequences = entries;
     }
-    finish(std::move(slice), params, std::move(cu_seqlens));
+    finish(std::move(slice), params, std::move(cu_seqlens), rows_before);
   }
 
   // --- 'bld': rows of one step's channels, of all batch entries one after the other.
