@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ops/dtype.h"
+#include "ops/mamba_layer_step.h"
 #include "ops/selective_scan.h"
 #include "ops/selective_state_update.h"
 
@@ -129,6 +130,7 @@ struct Backend {
   Status (*measure_roofs)(void* queue, Roofs* roofs);
 
   // The ops, one line each.
+  Status (*mamba_layer_step)(const Call& call, const MambaLayerStepParams& params);
   Status (*selective_scan)(const Call& call, const SelectiveScanParams& params);
   Status (*selective_state_update)(const Call& call, const SelectiveStateUpdateParams& params);
 
