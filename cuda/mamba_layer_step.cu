@@ -38,15 +38,14 @@ class LayerStep {
  public:
   LayerStep(const LayerStepArgs& args, const CudaQueue& queue) : args_(args), queue_(queue) {
     const MambaLayerStepParams& p = args_.params;
-    const int64_t ring = ring_bytes(queue.shape.capability);
-    // What the products declare beside is more than shared_bytes leaves room for.
-    const int64_t shared = queue.shape.shared_bytes - static_cast<int64_t>(kSums * sizeof(float));
+    const int64_t shared = queue.shape.shared_bytes;
+    const int64_t fixed = product_bytes(queue.shape.capability);
     in_stride_ = activation_stride(p.hidden, sizeof(Element));
     dim_stride_ = activation_stride(p.dim, sizeof(Element));
     scan_stride_ = scan_row_bytes<Element>(p.dt_rank, p.dstate);
-    args_.in_rows = rows_that_fit(shared, ring, in_stride_, p.batch, kProductRows);
-    args_.select_rows = rows_that_fit(shared, ring, dim_stride_, p.batch, kProductRows);
-    args_.scan_rows = rows_that_fit(queue.shape.shared_bytes, scan_weight_bytes<Element>(p.dt_rank), scan_stride_,
+    args_.in_rows = rows_that_fit(shared, fixed, in_stride_, p.batch, kProductRows);
+    args_.select_rows = rows_that_fit(shared, fixed, dim_stride_, p.batch, kProductRows);
+    args_.scan_rows = rows_that_fit(shared, scan_weight_bytes<Element>(p.dt_rank), scan_stride_,
                                     p.batch, kMostScanRows);
     args_.out_rows = args_.select_rows;
     args_.out_blocks = product_blocks(queue.shape, p.hidden);
@@ -73,7 +72,7 @@ class LayerStep {
   cudaError_t launch_product(int64_t matrix_rows, int rows, int64_t stride) const {
     const dim3 grid(product_blocks(queue_.shape, matrix_rows),
                     static_cast<unsigned>(divide_up(args_.params.batch, rows)));
-    return launch_kernel<kKernel>(grid, kProductThreads, ring_bytes(queue_.shape.capability) + rows * stride);
+    return launch_kernel<kKernel>(grid, kProductThreads, product_bytes(queue_.shape.capability) + rows * stride);
   }
 
   cudaError_t launch_scan() const {
@@ -87,7 +86,7 @@ class LayerStep {
 
   template <auto kKernel>
   cudaError_t launch_kernel(dim3 grid, unsigned threads, int64_t shared_bytes) const {
-    constexpr int kMostSharedBytes = 227 << 10;
+    constexpr int kMostSharedBytes = 256 << 10;
     const cudaError_t error = allow_dynamic_memory<kKernel, kMostSharedBytes>();
     if (error != cudaSuccess) return error;
     return launch_dependent(kKernel, grid, threads, shared_bytes, queue_.shape.capability, queue_.stream, args_);

@@ -112,7 +112,7 @@ __device__ __forceinline__ void for_each_sum(const MambaLayerStepParams& p, int6
   }
 }
 
-// The block's rows of activations. `sums` is scratch memory for each warp's sums.
+// The block's rows of activations.
 template <typename Element>
 __device__ __forceinline__ void normalize(const LayerStepArgs& args, BatchRows batch,
                                           const ProductMemory<Element>& memory) {
@@ -142,14 +142,13 @@ __device__ __forceinline__ void normalize(const LayerStepArgs& args, BatchRows b
 }
 
 template <typename Element>
-__global__ void __launch_bounds__(kProductThreads) mamba_layer_step_in(const __grid_constant__ LayerStepArgs args) {
-  __shared__ float sums[kSums];
+__global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_in(const __grid_constant__ LayerStepArgs args) {
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.hidden);
   const BatchRows batch = batch_rows(args, args.in_rows);
   const WeightMatrix matrix = {p.in_proj, 2 * p.dim, columns, columns * sizeof(Element) % kPieceBytes == 0};
   const RowRange rows = share_of(matrix.rows, blockIdx.x, gridDim.x);
-  const ProductMemory<Element> memory(columns, sums);
+  const ProductMemory<Element> memory(columns);
   WeightStream<Element> stream(matrix, rows, memory);
   ConvolvedOutput<Element> output(args, batch.first);
 

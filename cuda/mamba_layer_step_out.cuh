@@ -26,13 +26,12 @@ struct LayerOutput {
 };
 
 template <typename Element>
-__global__ void __launch_bounds__(kProductThreads) mamba_layer_step_out(const __grid_constant__ LayerStepArgs args) {
-  __shared__ float sums[kSums];
+__global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_out(const __grid_constant__ LayerStepArgs args) {
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.dim);
   const BatchRows batch = batch_rows(args, args.out_rows);
   const WeightMatrix matrix = {p.out_proj, p.hidden, columns, columns * sizeof(Element) % kPieceBytes == 0};
-  const ProductMemory<Element> memory(columns, sums);
+  const ProductMemory<Element> memory(columns);
   WeightStream<Element> stream(matrix, share_of(matrix.rows, blockIdx.x, gridDim.x), memory);
   LayerOutput<Element> output = {args, batch.first};
 

@@ -20,14 +20,13 @@ struct SelectedOutput {
 };
 
 template <typename Element>
-__global__ void __launch_bounds__(kProductThreads) mamba_layer_step_select(const __grid_constant__ LayerStepArgs args) {
-  __shared__ float sums[kSums];
+__global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_select(const __grid_constant__ LayerStepArgs args) {
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.dim);
   const BatchRows batch = batch_rows(args, args.select_rows);
   const bool has_whole_pieces = columns * sizeof(Element) % kPieceBytes == 0;
   const WeightMatrix matrix = {p.x_proj, p.dt_rank + 2 * p.dstate, columns, has_whole_pieces};
-  const ProductMemory<Element> memory(columns, sums);
+  const ProductMemory<Element> memory(columns);
   WeightStream<Element> stream(matrix, share_of(matrix.rows, blockIdx.x, gridDim.x), memory);
   SelectedOutput output = {args.selected + batch.first * matrix.rows, matrix.rows};
 

@@ -25,11 +25,16 @@ constexpr int kGroupRows = kGroupTiles * kTileRows;
 constexpr int kPieceBytes = 16;
 constexpr int kChunkPieces = 4;
 constexpr int kSumsStride = kGroupRows + 8;  // apart by a quarter of the banks
+constexpr int kSums = kProductWarps * kProductRows * kSumsStride;
 static_assert(kGroupRows == 32 && kProductRows <= kProductWarps, "a warp finishes one row of activations");
 
 // Pieces that a lane has under way. 7.5 has neither the memory nor asynchronous copies.
 constexpr int product_stages(int capability) { return capability >= 80 ? 12 : 4; }
-constexpr int64_t ring_bytes(int capability) { return product_stages(capability) * kPieceBytes * kProductThreads; }
+
+// The shared memory of a block beside its rows of activations.
+constexpr int64_t product_bytes(int capability) {
+  return product_stages(capability) * kPieceBytes * kProductThreads + kSums * static_cast<int64_t>(sizeof(float));
+}
 
 // Of a row of activations in shared memory: whole chunks, and rows of them that start half the banks apart.
 __host__ __device__ constexpr int64_t activation_stride(int64_t columns, int64_t element) {
@@ -68,7 +73,7 @@ __device__ __forceinline__ void prefetch_shares(const WeightMatrix& matrix, unsi
   }
 }
 
-// What a block keeps in shared memory: the ring, the rows of activations, and each warp's sums.
+// What a block keeps in shared memory: the ring, each warp's sums, and the rows of activations.
 template <typename Element>
 struct ProductMemory {
   static constexpr int kStages = product_stages(
@@ -79,17 +84,16 @@ struct ProductMemory {
 #endif
   );
   uint4* ring;
+  float* sums;
   Element* activations;
   int stride;  // elements of a row of activations
-  float* sums;
 
-  __device__ __forceinline__ ProductMemory(int columns, float* sums)
+  __device__ __forceinline__ explicit ProductMemory(int columns)
       : ring(reinterpret_cast<uint4*>(block_memory())),
-        activations(reinterpret_cast<Element*>(ring + kStages * kProductThreads)),
-        stride(static_cast<int>(activation_stride(columns, sizeof(Element)) / sizeof(Element))),
-        sums(sums) {}
+        sums(reinterpret_cast<float*>(ring + kStages * kProductThreads)),
+        activations(reinterpret_cast<Element*>(sums + kSums)),
+        stride(static_cast<int>(activation_stride(columns, sizeof(Element)) / sizeof(Element))) {}
 };
-constexpr int kSums = kProductWarps * kProductRows * kSumsStride;
 
 // Rows of activations as they are, and zeros up to the end of the last chunk.
 template <typename Element>
