@@ -1,4 +1,4 @@
-// npm run bench -- [scan|step|call|host] [--device cpu|cuda|cuda:N] [--out FOLDER] [--peer]
+// npm run bench -- [scan|step|linear|call|host] [--device cpu|cuda|cuda:N] [--out FOLDER] [--peer]
 // Measures, prints one table, and writes <machine>-<suite>.json into bench/results (or the folder named). --peer times
 // mamba_ssm side by side, for the suite 'scan' on a GPU, where python3 can import it.
 import { spawnSync } from 'node:child_process';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { measureRoofs, type Roofs } from 'selective-scan';
 import { callColumns, measureCalls } from './call';
 import { hostColumns, measureHosts } from './host';
+import { linearColumns, measureLinears } from './linear';
 import { findDevice, machineName } from './machine';
 import { measureScans, scanColumns } from './scan';
 import { measureSteps, stepColumns } from './step';
@@ -26,6 +27,7 @@ interface Suite<Row> {
 const suites: Readonly<Record<string, Suite<unknown>>> = {
   scan: { measure: measureScans, columns: scanColumns },
   step: { measure: measureSteps, columns: stepColumns },
+  linear: { measure: measureLinears, columns: linearColumns },
   call: { measure: measureCalls, columns: callColumns },
   host: { measure: measureHosts, columns: hostColumns },
 };

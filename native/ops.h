@@ -11,6 +11,7 @@
 
 #include "ops/dtype.h"
 #include "ops/mamba_layer_step.h"
+#include "ops/linear.h"
 #include "ops/selective_scan.h"
 #include "ops/selective_state_update.h"
 
@@ -133,6 +134,7 @@ struct Backend {
   Status (*mamba_layer_step)(const Call& call, const MambaLayerStepParams& params);
   Status (*selective_scan)(const Call& call, const SelectiveScanParams& params);
   Status (*selective_state_update)(const Call& call, const SelectiveStateUpdateParams& params);
+  Status (*linear)(const Call& call, const LinearParams& params);
 
   // For people: which kernel selective_scan would run and how the work is cut, in a few words. A function of the sizes,
   // of cu_seqlens and of which arrays there are; it reads none and needs no device.

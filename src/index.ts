@@ -12,6 +12,13 @@ export type { DType } from './dtype.js';
 export { type ErrorCode, SelectiveScanError } from './errors.js';
 export type { Graph } from './graph.js';
 export type { FloatArray, HostArray } from './host-array.js';
+export {
+  type LinearOptions,
+  type LinearResult,
+  linear,
+  linearSync,
+  type SplitLinearResult,
+} from './ops/linear.js';
 export type { Progress } from './ops/progress.js';
 export { type ScanKernelOptions, scanKernel } from './ops/scan-kernel.js';
 export {

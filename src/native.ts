@@ -86,6 +86,13 @@ export interface Native {
     control: CallControl | undefined,
     ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
+  linear(
+    queue: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    control: CallControl | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
 
   describeScan(device: number, sizes: Float64Array, cuSeqlens: RawView | undefined, hasZ: boolean): string;
 }

@@ -16,6 +16,8 @@ const publicNames = [
   'allocPinned',
   'device',
   'devices',
+  'linear',
+  'linearSync',
   'measureRoofs',
   'scanKernel',
   'selectiveScan',

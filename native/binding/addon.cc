@@ -5,6 +5,7 @@
 #include "devices.h"
 #include "environment.h"
 #include "errors.h"
+#include "linear.h"
 #include "memory.h"
 #include "pinned.h"
 #include "selective_scan.h"
@@ -26,6 +27,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   // The ops, one line each.
   exports.Set("selectiveScan", Napi::Function::New(env, guarded<selective_scan>));
   exports.Set("selectiveStateUpdate", Napi::Function::New(env, guarded<selective_state_update>));
+  exports.Set("linear", Napi::Function::New(env, guarded<linear>));
 
   exports.Set("describeScan", Napi::Function::New(env, guarded<describe_scan>));
   return exports;

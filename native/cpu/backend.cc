@@ -5,6 +5,7 @@
 
 #include "../ops.h"
 #include "cpu_info.h"
+#include "linear.h"
 #include "memory.h"
 #include "selective_scan.h"
 #include "selective_state_update.h"
@@ -115,6 +116,7 @@ const Backend& cpu_backend() {
       /*measure_roofs=*/nullptr,
       cpu_selective_scan,
       cpu_selective_state_update,
+      cpu_linear,
       cpu_describe_scan,
   };
   return backend;

@@ -6,6 +6,7 @@
 set(SELECTIVE_SCAN_CPU_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cc
   ${CMAKE_CURRENT_LIST_DIR}/cpu_info.cc
+  ${CMAKE_CURRENT_LIST_DIR}/linear.cc
   ${CMAKE_CURRENT_LIST_DIR}/memory.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_describe.cc
@@ -30,6 +31,7 @@ else()
 endif()
 
 set(SELECTIVE_SCAN_VECTOR_OPS
+  linear
   selective_scan
   selective_state_update
 )
