@@ -29,8 +29,12 @@ int rows_that_fit(int64_t shared_bytes, int64_t fixed, int64_t row_bytes, int64_
   return static_cast<int>(std::max<int64_t>(0, std::min({room, batch, most})));
 }
 
-unsigned product_blocks(const DeviceShape& shape, int64_t rows) {
-  return static_cast<unsigned>(std::min<int64_t>(shape.multiprocessors, divide_up(rows, kLeastBlockRows)));
+RowShares share_out(const DeviceShape& shape, int64_t rows) {
+  RowShares shares;
+  shares.blocks = static_cast<unsigned>(std::min<int64_t>(shape.multiprocessors, divide_up(rows, kLeastBlockRows)));
+  shares.each = rows / shares.blocks;
+  shares.larger = static_cast<unsigned>(rows % shares.blocks);
+  return shares;
 }
 
 template <typename Element>
@@ -48,7 +52,9 @@ class LayerStep {
     args_.scan_rows = rows_that_fit(shared, scan_weight_bytes<Element>(p.dt_rank), scan_stride_,
                                     p.batch, kMostScanRows);
     args_.out_rows = args_.select_rows;
-    args_.out_blocks = product_blocks(queue.shape, p.hidden);
+    args_.in_shares = share_out(queue.shape, 2 * p.dim);
+    args_.select_shares = share_out(queue.shape, p.dt_rank + 2 * p.dstate);
+    args_.out_shares = share_out(queue.shape, p.hidden);
   }
 
   bool fits() const {
@@ -57,21 +63,19 @@ class LayerStep {
   }
 
   cudaError_t launch() const {
-    const MambaLayerStepParams& p = args_.params;
-    cudaError_t error = launch_product<mamba_layer_step_in<Element>>(2 * p.dim, args_.in_rows, in_stride_);
+    cudaError_t error = launch_product<mamba_layer_step_in<Element>>(args_.in_shares, args_.in_rows, in_stride_);
     if (error != cudaSuccess) return error;
-    error = launch_product<mamba_layer_step_select<Element>>(p.dt_rank + 2 * p.dstate, args_.select_rows, dim_stride_);
+    error = launch_product<mamba_layer_step_select<Element>>(args_.select_shares, args_.select_rows, dim_stride_);
     if (error != cudaSuccess) return error;
     error = launch_scan();
     if (error != cudaSuccess) return error;
-    return launch_product<mamba_layer_step_out<Element>>(p.hidden, args_.out_rows, dim_stride_);
+    return launch_product<mamba_layer_step_out<Element>>(args_.out_shares, args_.out_rows, dim_stride_);
   }
 
  private:
   template <auto kKernel>
-  cudaError_t launch_product(int64_t matrix_rows, int rows, int64_t stride) const {
-    const dim3 grid(product_blocks(queue_.shape, matrix_rows),
-                    static_cast<unsigned>(divide_up(args_.params.batch, rows)));
+  cudaError_t launch_product(const RowShares& shares, int rows, int64_t stride) const {
+    const dim3 grid(shares.blocks, static_cast<unsigned>(divide_up(args_.params.batch, rows)));
     return launch_kernel<kKernel>(grid, kProductThreads, product_bytes(queue_.shape.capability) + rows * stride);
   }
 

@@ -5,6 +5,7 @@
 
 #include "../native/ops/mamba_layer_step.h"
 #include "selective_state_update_lanes.cuh"
+#include "weight_stream.cuh"
 
 namespace selective_scan {
 
@@ -19,12 +20,14 @@ struct LayerStepArgs {
   void* y = nullptr;          // as u
   float* selected = nullptr;  // [batch, dt_rank + 2 * dstate]: dt, B and C
 
-  // Rows of the batch that a block takes, by kernel, and the blocks that share the weights of the last.
+  // Rows of the batch that a block takes, and how the matrices are shared out.
   int in_rows = 0;
   int select_rows = 0;
   int scan_rows = 0;
   int out_rows = 0;
-  unsigned out_blocks = 0;
+  RowShares in_shares;
+  RowShares select_shares;
+  RowShares out_shares;
 };
 
 __device__ __forceinline__ int32_t slot_of(const LayerStepArgs& args, int64_t row) {
@@ -51,15 +54,22 @@ __device__ __forceinline__ const void* address_of(const void* data, DType dtype,
   return static_cast<const char*>(data) + index * (dtype == DType::kFloat32 ? sizeof(float) : sizeof(Element));
 }
 
+// An element as it lies in memory: converting it at once would wait for it.
 template <typename Element>
-__device__ __forceinline__ float load_float(const void* data, DType dtype, int64_t index) {
-  return dtype == DType::kFloat32 ? static_cast<const float*>(data)[index]
-                                  : static_cast<float>(static_cast<const Element*>(data)[index]);
+__device__ __forceinline__ uint32_t load_raw(const void* data, DType dtype, int64_t index) {
+  if (sizeof(Element) == 4 || dtype == DType::kFloat32) return static_cast<const uint32_t*>(data)[index];
+  return static_cast<const uint16_t*>(data)[index];
 }
 
 template <typename Element>
-__device__ __forceinline__ float load_bias(const FloatArray& bias, int64_t index) {
-  return bias.data == nullptr ? 0.0f : load_float<Element>(bias.data, bias.dtype, index);
+__device__ __forceinline__ float widen_raw(uint32_t raw, DType dtype) {
+  if (sizeof(Element) == 4 || dtype == DType::kFloat32) return __uint_as_float(raw);
+  return widen_pair<Element>(raw).x;
+}
+
+template <typename Element>
+__device__ __forceinline__ uint32_t load_raw(const FloatArray& array, int64_t index) {
+  return array.data == nullptr ? 0 : load_raw<Element>(array.data, array.dtype, index);
 }
 
 }  // namespace selective_scan

@@ -4,19 +4,24 @@
 #pragma once
 
 #include "mamba_layer_step_args.cuh"
-#include "weight_stream.cuh"
 
 namespace selective_scan {
 
 constexpr int kMostConvWidth = 4;
-constexpr int64_t kInPrefetchBytes = 64 << 10;  // of a block's weights, while the kernel before still runs
+constexpr int kInPrefetches = 16;  // of a block's weights, while the kernel before still runs
+
+// Activations are rounded before they are divided by their root mean square. float16 has room for small ones, which eps
+// damps where all are small, but not for the largest sums of a float32 residual.
+template <typename Element>
+constexpr float kActivationScale = std::is_same_v<Element, __half> ? 0.0625f : 1.0f;
 
 // What a thread makes of a product of in_proj: an element of z, or of x, which the convolution makes one of u.
 template <typename Element>
 class ConvolvedOutput {
  public:
-  __device__ __forceinline__ ConvolvedOutput(const LayerStepArgs& args, int64_t first)
-      : args_(args), p_(args.params), first_(first) {}
+  // `squares`: see NormalizedRows.
+  __device__ __forceinline__ ConvolvedOutput(const LayerStepArgs& args, int64_t first, const float* squares)
+      : args_(args), p_(args.params), first_(first), squares_(squares) {}
 
   __device__ __forceinline__ void prefetch(int64_t row) const {
     if (row >= p_.dim) return;
@@ -30,49 +35,56 @@ class ConvolvedOutput {
 
   __device__ __forceinline__ void begin(int64_t row, int m) {
     row_ = row;
-    batch_row_ = first_ + m;
-    bias_ = load_bias<Element>(p_.in_bias, row);
+    m_ = m;
+    bias_ = load_raw<Element>(p_.in_bias, row);
     if (row >= p_.dim) return;
-    const int64_t slot = slot_of(args_, batch_row_);
+    const int64_t slot = slot_of(args_, first_ + m);
     has_slot_ = is_there(args_, static_cast<int32_t>(slot));
     in_state_ = (slot * p_.dim + row) * (p_.width - 1);
-    conv_bias_ = load_bias<Element>(p_.conv_bias, row);
+    conv_bias_ = load_raw<Element>(p_.conv_bias, row);
 #pragma unroll
     for (int k = 0; k < kMostConvWidth; ++k) {
-      weight_[k] = 0.0f;
-      if (k < p_.width) weight_[k] = load_float<Element>(p_.conv_weight.data, p_.conv_weight.dtype, row * p_.width + k);
+      weight_[k] = k < p_.width ? load_raw<Element>(p_.conv_weight, row * p_.width + k) : 0;
     }
 #pragma unroll
     for (int k = 0; k < kMostConvWidth - 1; ++k) {
-      state_[k] = 0.0f;
-      if (has_slot_ && k < p_.width - 1) {
-        state_[k] = load_float<Element>(p_.conv_state, p_.conv_state_dtype, in_state_ + k);
-      }
+      const bool has_state = has_slot_ && k < p_.width - 1;
+      state_[k] = has_state ? load_raw<Element>(p_.conv_state, p_.conv_state_dtype, in_state_ + k) : 0;
     }
   }
 
   __device__ __forceinline__ void end(float value) {
-    value += bias_;
+    float squares = 0.0f;
+#pragma unroll
+    for (int warp = 0; warp < kProductWarps; ++warp) squares += squares_[m_ * kProductWarps + warp];
+    const float scale = rsqrtf(squares / static_cast<float>(p_.hidden) + p_.eps) / kActivationScale<Element>;
+    value = fmaf(value, scale, widen_raw<Element>(bias_, p_.in_bias.dtype));
+    const int64_t batch_row = first_ + m_;
     if (row_ >= p_.dim) {
-      static_cast<Element*>(args_.z)[batch_row_ * p_.dim + row_ - p_.dim] = narrow<Element>(value);
+      static_cast<Element*>(args_.z)[batch_row * p_.dim + row_ - p_.dim] = narrow<Element>(value);
       return;
     }
-    float sum = conv_bias_;
+    float taps[kMostConvWidth];
 #pragma unroll
     for (int k = 0; k < kMostConvWidth; ++k) {
-      const float x = k == p_.width - 1 ? value : k < kMostConvWidth - 1 ? state_[k] : 0.0f;
-      sum = fmaf(weight_[k], x, sum);
+      taps[k] = 0.0f;
+      if (k < kMostConvWidth - 1) taps[k] = widen_raw<Element>(state_[k], p_.conv_state_dtype);
+      if (k == p_.width - 1) taps[k] = value;
     }
-    static_cast<Element*>(args_.u)[batch_row_ * p_.dim + row_] = narrow<Element>(silu<Element>(sum));
+    float sum = widen_raw<Element>(conv_bias_, p_.conv_bias.dtype);
+#pragma unroll
+    for (int k = 0; k < kMostConvWidth; ++k) {
+      sum = fmaf(widen_raw<Element>(weight_[k], p_.conv_weight.dtype), taps[k], sum);
+    }
+    static_cast<Element*>(args_.u)[batch_row * p_.dim + row_] = narrow<Element>(silu<Element>(sum));
     if (!has_slot_) return;
 #pragma unroll
     for (int k = 0; k < kMostConvWidth - 1; ++k) {
       if (k >= p_.width - 1) break;
-      const float x = k + 1 < kMostConvWidth - 1 && k + 1 < p_.width - 1 ? state_[k + 1] : value;
       if (p_.conv_state_dtype == DType::kFloat32) {
-        static_cast<float*>(p_.conv_state)[in_state_ + k] = x;
+        static_cast<float*>(p_.conv_state)[in_state_ + k] = taps[k + 1];
       } else {
-        static_cast<Element*>(p_.conv_state)[in_state_ + k] = narrow<Element>(x);
+        static_cast<Element*>(p_.conv_state)[in_state_ + k] = narrow<Element>(taps[k + 1]);
       }
     }
   }
@@ -81,81 +93,156 @@ class ConvolvedOutput {
   const LayerStepArgs& args_;
   const MambaLayerStepParams& p_;
   const int64_t first_;
+  const float* const squares_;
   int64_t row_ = 0;
-  int64_t batch_row_ = 0;
+  int m_ = 0;
   int64_t in_state_ = 0;
   bool has_slot_ = false;
-  float bias_ = 0.0f;
-  float conv_bias_ = 0.0f;
-  float weight_[kMostConvWidth];
-  float state_[kMostConvWidth - 1];
+  // As they lie in memory.
+  uint32_t bias_ = 0;
+  uint32_t conv_bias_ = 0;
+  uint32_t weight_[kMostConvWidth];
+  uint32_t state_[kMostConvWidth - 1];
 };
 
-// The thread's part of residual + input of a row, in steps of four where rows are whole vectors.
-template <typename Element, typename Take>
-__device__ __forceinline__ void for_each_sum(const MambaLayerStepParams& p, int64_t row, Take take) {
-  const int columns = static_cast<int>(p.hidden);
-  const float* const residual = p.residual + row * columns;
-  const Element* const input = static_cast<const Element*>(p.input) + row * columns;
-  if (columns % 4 == 0) {
-    for (int i = 4 * threadIdx.x; i < columns; i += 4 * kProductThreads) {
-      const float4 r = *reinterpret_cast<const float4*>(residual + i);
-      float x[4];
-      widen_chunk(reinterpret_cast<const Chunk<Element, 4>*>(input + i), x);
-      take(i, r.x + x[0]);
-      take(i + 1, r.y + x[1]);
-      take(i + 2, r.z + x[2]);
-      take(i + 3, r.w + x[3]);
-    }
-  } else {
-    for (int i = threadIdx.x; i < columns; i += kProductThreads) take(i, residual[i] + static_cast<float>(input[i]));
-  }
-}
-
-// The block's rows of activations.
+// Residual + input times the norm's weight, as the block's rows of activations, and each warp's sums of the squares of
+// residual + input, which all products of a row are divided by in the end: so nothing waits for them. Four vectors of a
+// thread are under way at a time, of one row or, where there are several, of as many rows.
 template <typename Element>
-__device__ __forceinline__ void normalize(const LayerStepArgs& args, BatchRows batch,
-                                          const ProductMemory<Element>& memory) {
-  const MambaLayerStepParams& p = args.params;
-  const int columns = static_cast<int>(p.hidden);
-  const int warp = threadIdx.x / 32;
-  for (int m = 0; m < batch.count; ++m) {
-    float squares = 0.0f;
-    for_each_sum<Element>(p, batch.first + m, [&](int, float r) { squares = fmaf(r, r, squares); });
+class NormalizedRows {
+ public:
+  __device__ __forceinline__ NormalizedRows(const MambaLayerStepParams& params, BatchRows batch,
+                                            const ProductMemory<Element>& memory, float* squares)
+      : p_(params),
+        batch_(batch),
+        memory_(memory),
+        columns_(static_cast<int>(params.hidden)),
+        has_vectors_(params.hidden % kVector == 0),
+        squares_(squares) {}
+
+  __device__ __forceinline__ void load() const {
+    const int rows = batch_.count == 1 ? 1 : kVectors;
+    for (int m = 0; m < batch_.count; m += rows) {
+      float squares[kVectors] = {};
+      const int step = kVector * kProductThreads * (rows == 1 ? kVectors : 1);
+      for (int i = kVector * threadIdx.x; i < columns_; i += step) {
+        const int next_row = rows == 1 ? 0 : 1;
+        const int next_column = rows == 1 ? kVector * kProductThreads : 0;
+        take(m, i, next_row, next_column, squares);
+      }
 #pragma unroll
-    for (int offset = 16; offset >= 1; offset /= 2) squares += __shfl_xor_sync(~0u, squares, offset);
-    if (threadIdx.x % 32 == 0) memory.sums[m * kProductWarps + warp] = squares;
-  }
-  __syncthreads();
-  for (int m = 0; m < batch.count; ++m) {
-    float squares = 0.0f;
+      for (int k = 0; k < kVectors; ++k) {
+        if (k >= rows || m + k >= batch_.count) break;
 #pragma unroll
-    for (int w = 0; w < kProductWarps; ++w) squares += memory.sums[m * kProductWarps + w];
-    const float scale = rsqrtf(squares / static_cast<float>(columns) + p.eps);
-    Element* const x = memory.activations + m * memory.stride;
-    for_each_sum<Element>(p, batch.first + m, [&](int i, float r) {
-      x[i] = narrow<Element>(r * scale * load_float<Element>(p.norm_weight.data, p.norm_weight.dtype, i));
-    });
-    for (int i = columns + threadIdx.x; i < memory.stride; i += kProductThreads) x[i] = narrow<Element>(0.0f);
+        for (int offset = 16; offset >= 1; offset /= 2) squares[k] += __shfl_xor_sync(~0u, squares[k], offset);
+        if (threadIdx.x % 32 == 0) squares_[(m + k) * kProductWarps + threadIdx.x / 32] = squares[k];
+      }
+    }
+    for (int m = 0; m < batch_.count; ++m) {
+      Element* const x = memory_.activations + m * memory_.stride;
+      for (int i = columns_ + threadIdx.x; i < memory_.stride; i += kProductThreads) x[i] = narrow<Element>(0.0f);
+    }
   }
-  __syncthreads();
-}
+
+ private:
+  static constexpr int kVector = 4;
+  static constexpr int kVectors = 4;
+
+  __device__ __forceinline__ void take(int m, int i, int next_row, int next_column, float (&squares)[kVectors]) const {
+    Chunk<float, kVector> residual[kVectors];
+    Chunk<Element, kVector> input[kVectors];
+    uint4 weight[kVectors];
+#pragma unroll
+    for (int k = 0; k < kVectors; ++k) {
+      residual[k] = {};
+      input[k] = {};
+      const int column = i + k * next_column;
+      const int count = m + k * next_row < batch_.count ? columns_ - column : 0;
+      const int64_t at = (batch_.first + m + k * next_row) * columns_ + column;
+      fetch(&residual[k], p_.residual + at, count);
+      fetch(&input[k], static_cast<const Element*>(p_.input) + at, count);
+      weight[k] = raw_weight(column, count);
+    }
+#pragma unroll
+    for (int k = 0; k < kVectors; ++k) {
+      const int column = i + k * next_column;
+      const int count = m + k * next_row < batch_.count ? columns_ - column : 0;
+      float r[kVector];
+      float x[kVector];
+      float w[kVector];
+      widen_chunk(&residual[k], r);
+      widen_chunk(&input[k], x);
+      widen_weight(weight[k], w);
+      float of_vector = 0.0f;
+#pragma unroll
+      for (int j = 0; j < kVector; ++j) {
+        const float sum = r[j] + x[j];
+        of_vector = fmaf(sum, sum, of_vector);
+        x[j] = sum * w[j] * kActivationScale<Element>;
+      }
+      // A row's vectors are added up in their order in either case.
+      squares[next_row == 0 ? 0 : k] += of_vector;
+      Element* const to = memory_.activations + (m + k * next_row) * memory_.stride + column;
+      if (count >= kVector) {
+        store_chunk(to, x);
+      } else {
+        store_elements(to, x, count);
+      }
+    }
+  }
+
+  // An incomplete vector is left with zeros, one that is not aligned is read element by element.
+  template <typename T>
+  __device__ __forceinline__ void fetch(Chunk<T, kVector>* chunk, const T* from, int count) const {
+    if (has_vectors_) {
+      if (count > 0) *chunk = *reinterpret_cast<const Chunk<T, kVector>*>(from);
+    } else {
+      fetch_elements(chunk, from, count);
+    }
+  }
+
+  __device__ __forceinline__ uint4 raw_weight(int column, int count) const {
+    Chunk<float, kVector> wide = {};
+    if (sizeof(Element) == 4 || p_.norm_weight.dtype == DType::kFloat32) {
+      fetch(&wide, static_cast<const float*>(p_.norm_weight.data) + column, count);
+    } else {
+      Chunk<Element, kVector> chunk = {};
+      fetch(&chunk, static_cast<const Element*>(p_.norm_weight.data) + column, count);
+      memcpy(&wide, &chunk, sizeof(chunk));
+    }
+    return {wide.words[0], wide.words[1], wide.words[2], wide.words[3]};
+  }
+
+  __device__ __forceinline__ void widen_weight(const uint4& raw, float (&w)[kVector]) const {
+    if (sizeof(Element) == 4 || p_.norm_weight.dtype == DType::kFloat32) {
+      widen_chunk(reinterpret_cast<const Chunk<float, kVector>*>(&raw), w);
+    } else {
+      widen_chunk(reinterpret_cast<const Chunk<Element, kVector>*>(&raw), w);
+    }
+  }
+
+  const MambaLayerStepParams& p_;
+  const BatchRows batch_;
+  const ProductMemory<Element>& memory_;
+  const int columns_;
+  const bool has_vectors_;
+  float* const squares_;
+};
 
 template <typename Element>
 __global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_in(const __grid_constant__ LayerStepArgs args) {
+  __shared__ float squares[kProductRows * kProductWarps];
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.hidden);
   const BatchRows batch = batch_rows(args, args.in_rows);
-  const WeightMatrix matrix = {p.in_proj, 2 * p.dim, columns, columns * sizeof(Element) % kPieceBytes == 0};
-  const RowRange rows = share_of(matrix.rows, blockIdx.x, gridDim.x);
+  const WeightMatrix matrix = {p.in_proj, columns, columns * sizeof(Element) % kPieceBytes == 0};
+  const RowRange rows = range_of(args.in_shares, blockIdx.x);
   const ProductMemory<Element> memory(columns);
   WeightStream<Element> stream(matrix, rows, memory);
-  ConvolvedOutput<Element> output(args, batch.first);
+  ConvolvedOutput<Element> output(args, batch.first, squares);
 
   // Whatever ran before may have written any of this, so nothing is read yet.
-  const WeightMatrix own = {static_cast<const Element*>(matrix.data) + rows.first * columns, rows.end - rows.first,
-                            columns, matrix.has_whole_pieces};
-  prefetch_shares<Element>(own, 1, kInPrefetchBytes, threadIdx.x, kProductThreads);
+  if (threadIdx.x < kInPrefetches) prefetch_rows<Element>(matrix, rows, threadIdx.x);
   if (rows.first + threadIdx.x < rows.end) output.prefetch(rows.first + threadIdx.x);
   constexpr int kLine = 128 / sizeof(float);
   for (int i = threadIdx.x * kLine; i < columns; i += kProductThreads * kLine) {
@@ -164,7 +251,8 @@ __global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_in(const 
 
   follow_earlier_kernels();
   stream.begin();
-  normalize<Element>(args, batch, memory);
+  NormalizedRows<Element>(p, batch, memory, squares).load();
+  __syncthreads();
   stream.multiply(batch.count, output);
 }
 

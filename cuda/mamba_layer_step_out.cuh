@@ -2,7 +2,6 @@
 #pragma once
 
 #include "mamba_layer_step_args.cuh"
-#include "weight_stream.cuh"
 
 namespace selective_scan {
 
@@ -11,16 +10,17 @@ struct LayerOutput {
   const LayerStepArgs& args;
   int64_t first;  // row of the batch
   int64_t at = 0;
-  float bias = 0.0f;
+  uint32_t bias = 0;  // as it lies in memory
   int32_t slot = 0;
 
   __device__ __forceinline__ void begin(int64_t row, int m) {
     at = (first + m) * args.params.hidden + row;
-    bias = load_bias<Element>(args.params.out_bias, row);
+    bias = load_raw<Element>(args.params.out_bias, row);
     slot = slot_of(args, first + m);
   }
   __device__ __forceinline__ void end(float value) const {
-    const float out = is_there(args, slot) ? value + bias : value_without(slot);
+    const float sum = value + widen_raw<Element>(bias, args.params.out_bias.dtype);
+    const float out = is_there(args, slot) ? sum : value_without(slot);
     static_cast<Element*>(args.params.out)[at] = narrow<Element>(out);
   }
 };
@@ -30,15 +30,14 @@ __global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_out(const
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.dim);
   const BatchRows batch = batch_rows(args, args.out_rows);
-  const WeightMatrix matrix = {p.out_proj, p.hidden, columns, columns * sizeof(Element) % kPieceBytes == 0};
+  const WeightMatrix matrix = {p.out_proj, columns, columns * sizeof(Element) % kPieceBytes == 0};
   const ProductMemory<Element> memory(columns);
-  WeightStream<Element> stream(matrix, share_of(matrix.rows, blockIdx.x, gridDim.x), memory);
+  WeightStream<Element> stream(matrix, range_of(args.out_shares, blockIdx.x), memory);
   LayerOutput<Element> output = {args, batch.first};
 
   stream.begin();
   follow_earlier_kernels();
   load_activations(memory, static_cast<const Element*>(args.y) + batch.first * columns, columns, batch.count);
-  __syncthreads();
   stream.multiply(batch.count, output);
 }
 

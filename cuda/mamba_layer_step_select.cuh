@@ -4,11 +4,10 @@
 #pragma once
 
 #include "mamba_layer_step_args.cuh"
-#include "weight_stream.cuh"
 
 namespace selective_scan {
 
-constexpr int64_t kAheadBytes = 96 << 10;  // of the weights of each block of the last kernel
+constexpr unsigned kAheadPrefetches = 16;  // of the weights of each block of the last kernel
 
 struct SelectedOutput {
   float* selected;  // of the block's first row of the batch
@@ -25,27 +24,32 @@ __global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_select(co
   const int columns = static_cast<int>(p.dim);
   const BatchRows batch = batch_rows(args, args.select_rows);
   const bool has_whole_pieces = columns * sizeof(Element) % kPieceBytes == 0;
-  const WeightMatrix matrix = {p.x_proj, p.dt_rank + 2 * p.dstate, columns, has_whole_pieces};
+  const WeightMatrix matrix = {p.x_proj, columns, has_whole_pieces};
+  const int64_t outputs = p.dt_rank + 2 * p.dstate;
   const ProductMemory<Element> memory(columns);
-  WeightStream<Element> stream(matrix, share_of(matrix.rows, blockIdx.x, gridDim.x), memory);
-  SelectedOutput output = {args.selected + batch.first * matrix.rows, matrix.rows};
-
-  stream.begin();
-  follow_earlier_kernels();
-  load_activations(memory, static_cast<const Element*>(args.u) + batch.first * columns, columns, batch.count);
-
-  const int64_t thread = static_cast<int64_t>(blockIdx.x) * kProductThreads + threadIdx.x;
-  const int64_t threads = static_cast<int64_t>(gridDim.x) * kProductThreads;
-  if (blockIdx.y == 0) {
-    const WeightMatrix next = {p.out_proj, p.hidden, columns, has_whole_pieces};
-    prefetch_shares<Element>(next, args.out_blocks, kAheadBytes, thread, threads);
-  }
+  WeightStream<Element> stream(matrix, range_of(args.select_shares, blockIdx.x), memory);
+  SelectedOutput output = {args.selected + batch.first * outputs, outputs};
+  const unsigned thread = blockIdx.x * kProductThreads + threadIdx.x;
+  const unsigned threads = gridDim.x * kProductThreads;
   const auto* const input = static_cast<const Element*>(p.input) + batch.first * p.hidden;
   float* const residual = p.residual + batch.first * p.hidden;
-  for (int64_t i = thread; i < batch.count * p.hidden; i += threads) residual[i] += static_cast<float>(input[i]);
+  const int64_t sums = batch.count * p.hidden;
 
-  __syncthreads();
+  stream.begin();
+  // The first kernel only reads these, so they can be read before it has ended.
+  float sum = 0.0f;
+  if (thread < sums) sum = __ldcg(residual + thread) + static_cast<float>(__ldcg(input + thread));
+  follow_earlier_kernels();
+  load_activations(memory, static_cast<const Element*>(args.u) + batch.first * columns, columns, batch.count);
+  if (blockIdx.y == 0) {
+    for (unsigned i = thread / kAheadPrefetches; i < args.out_shares.blocks; i += threads / kAheadPrefetches) {
+      const WeightMatrix next = {p.out_proj, columns, has_whole_pieces};
+      prefetch_rows<Element>(next, range_of(args.out_shares, i), thread % kAheadPrefetches);
+    }
+  }
   stream.multiply(batch.count, output);
+  if (thread < sums) residual[thread] = sum;
+  for (int64_t i = int64_t{thread} + threads; i < sums; i += threads) residual[i] += static_cast<float>(input[i]);
 }
 
 }  // namespace selective_scan

@@ -87,6 +87,18 @@ __device__ __forceinline__ void copy_async_line(void* shared, const void* global
 #endif
 }
 
+// The same, or zeros, which reads nothing.
+__device__ __forceinline__ void copy_async_line(void* shared, const void* global, bool is_there) {
+#if __CUDA_ARCH__ >= 800
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(address), "l"(global),
+               "r"(is_there ? 16 : 0)
+               : "memory");
+#else
+  *static_cast<uint4*>(shared) = is_there ? *static_cast<const uint4*>(global) : uint4{};
+#endif
+}
+
 // Closes the group of copies started so far. Closed early, a group is long done when it is waited for.
 __device__ __forceinline__ void commit_copies() {
 #if __CUDA_ARCH__ >= 800

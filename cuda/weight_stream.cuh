@@ -4,9 +4,10 @@
 //
 // Columns come in chunks of four pieces, a piece being 16 bytes. A tile is eight rows; a lane copies a piece of one of
 // them and reads only what it copied itself, so that the ring of pieces needs no barrier. Warps take chunks in turn and
-// their sums are added in the order of the warps. 16-bit products are those of the tensor cores, where the columns of a
-// chunk are dealt to the lanes in pieces instead of pairs, of both operands alike. How a row is summed up depends on
-// nothing but the matrix and the device.
+// their sums are added in the order of the warps. A step of a warp is four pieces a lane: of four tiles, or where there
+// are only one or two of one or two tiles and several chunks. 16-bit products are those of the tensor cores, where the
+// columns of a chunk are dealt to the lanes in pieces instead of pairs, of both operands alike. How a row is summed up
+// depends on nothing but the matrix and the device.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +29,15 @@ constexpr int kSumsStride = kGroupRows + 8;  // apart by a quarter of the banks
 constexpr int kSums = kProductWarps * kProductRows * kSumsStride;
 static_assert(kGroupRows == 32 && kProductRows <= kProductWarps, "a warp finishes one row of activations");
 
-// Pieces that a lane has under way. 7.5 has neither the memory nor asynchronous copies.
-constexpr int product_stages(int capability) { return capability >= 80 ? 12 : 4; }
+constexpr int kStepPieces = kGroupTiles;
+constexpr int kStepSlots = kStepPieces * kProductThreads;
+
+// Steps that a warp has under way. 7.5 has neither the memory for more nor asynchronous copies.
+constexpr int product_steps(int capability) { return capability >= 80 ? 4 : 2; }
 
 // The shared memory of a block beside its rows of activations.
 constexpr int64_t product_bytes(int capability) {
-  return product_stages(capability) * kPieceBytes * kProductThreads + kSums * static_cast<int64_t>(sizeof(float));
+  return product_steps(capability) * kStepSlots * kPieceBytes + kSums * static_cast<int64_t>(sizeof(float));
 }
 
 // Of a row of activations in shared memory: whole chunks, and rows of them that start half the banks apart.
@@ -43,9 +47,18 @@ __host__ __device__ constexpr int64_t activation_stride(int64_t columns, int64_t
 
 struct WeightMatrix {
   const void* data;
-  int64_t rows;
   int columns;
   bool has_whole_pieces;  // each row begins at one
+};
+
+// How the rows of a matrix are shared out among blocks, whose numbers of rows differ by at most one. Made on the host,
+// since dividing takes a kernel as long as some of them run.
+struct RowShares {
+  int64_t each = 0;
+  unsigned larger = 0;  // blocks that have one more, the first
+  unsigned blocks = 0;
+
+  __device__ __forceinline__ int64_t first_of(unsigned block) const { return each * block + min(block, larger); }
 };
 
 struct RowRange {
@@ -53,30 +66,25 @@ struct RowRange {
   int64_t end;
 };
 
-// What a block has of a matrix's rows.
-__device__ __forceinline__ RowRange share_of(int64_t rows, unsigned block, unsigned blocks) {
-  return {rows * block / blocks, rows * (block + 1) / blocks};
+__device__ __forceinline__ RowRange range_of(const RowShares& shares, unsigned block) {
+  return {shares.first_of(block), shares.first_of(block + 1)};
 }
 
-// Has a thread fetch its part of the first bytes of what each of `blocks` blocks will read into the second-level cache.
+// Fetches the first bytes of some rows into the second-level cache: a lane up to kPrefetchBytes.
+constexpr int64_t kPrefetchBytes = 4096;
 template <typename Element>
-__device__ __forceinline__ void prefetch_shares(const WeightMatrix& matrix, unsigned blocks, int64_t bytes_of_block,
-                                                int64_t thread, int64_t threads) {
-  constexpr int64_t kBytes = 4096;
+__device__ __forceinline__ void prefetch_rows(const WeightMatrix& matrix, RowRange rows, unsigned lane) {
   if (!matrix.has_whole_pieces) return;
   const int64_t row_bytes = matrix.columns * static_cast<int64_t>(sizeof(Element));
-  for (int64_t i = thread; i < bytes_of_block / kBytes * blocks; i += threads) {
-    const RowRange share = share_of(matrix.rows, static_cast<unsigned>(i % blocks), blocks);
-    const int64_t begin = share.first * row_bytes + i / blocks * kBytes;
-    const int64_t bytes = min(kBytes, share.end * row_bytes - begin);
-    if (bytes > 0) prefetch(static_cast<const char*>(matrix.data) + begin, static_cast<uint32_t>(bytes));
-  }
+  const int64_t begin = rows.first * row_bytes + lane * kPrefetchBytes;
+  const int64_t bytes = min(kPrefetchBytes, rows.end * row_bytes - begin);
+  if (bytes > 0) prefetch(static_cast<const char*>(matrix.data) + begin, static_cast<uint32_t>(bytes));
 }
 
 // What a block keeps in shared memory: the ring, each warp's sums, and the rows of activations.
 template <typename Element>
 struct ProductMemory {
-  static constexpr int kStages = product_stages(
+  static constexpr int kSteps = product_steps(
 #ifdef __CUDA_ARCH__
       __CUDA_ARCH__ / 10
 #else
@@ -90,12 +98,12 @@ struct ProductMemory {
 
   __device__ __forceinline__ explicit ProductMemory(int columns)
       : ring(reinterpret_cast<uint4*>(block_memory())),
-        sums(reinterpret_cast<float*>(ring + kStages * kProductThreads)),
+        sums(reinterpret_cast<float*>(ring + kSteps * kStepSlots)),
         activations(reinterpret_cast<Element*>(sums + kSums)),
         stride(static_cast<int>(activation_stride(columns, sizeof(Element)) / sizeof(Element))) {}
 };
 
-// Rows of activations as they are, and zeros up to the end of the last chunk.
+// Copies rows of activations as they are, with zeros up to the end of the last chunk, and waits for them.
 template <typename Element>
 __device__ __forceinline__ void load_activations(const ProductMemory<Element>& memory, const Element* source,
                                                  int columns, int rows) {
@@ -103,18 +111,19 @@ __device__ __forceinline__ void load_activations(const ProductMemory<Element>& m
   const int padded = (columns + kChunkPieces * kPiece - 1) / (kChunkPieces * kPiece) * kChunkPieces;
   for (int row = 0; row < rows; ++row) {
     const Element* const from = source + static_cast<int64_t>(row) * columns;
-    auto* const to = reinterpret_cast<uint4*>(memory.activations + row * memory.stride);
+    auto* const to = reinterpret_cast<Chunk<Element, kPiece>*>(memory.activations + row * memory.stride);
     for (int piece = threadIdx.x; piece < padded; piece += kProductThreads) {
-      Chunk<Element, kPiece> values = {};
-      const int count = columns - piece * kPiece;
       if (columns % kPiece == 0) {
-        if (count > 0) values = *reinterpret_cast<const Chunk<Element, kPiece>*>(from + piece * kPiece);
+        copy_async_line(to + piece, from + piece * kPiece, piece * kPiece < columns);
       } else {
-        fetch_elements(&values, from + piece * kPiece, count);
+        to[piece] = {};
+        fetch_elements(to + piece, from + piece * kPiece, columns - piece * kPiece);
       }
-      *reinterpret_cast<Chunk<Element, kPiece>*>(to + piece) = values;
     }
   }
+  commit_copies();
+  wait_for_copies();
+  __syncthreads();
 }
 
 // The products of one lane of a warp for one tile.
@@ -155,47 +164,42 @@ class WeightStream {
                                           const ProductMemory<Element>& memory)
       : matrix_(matrix),
         memory_(memory),
-        rows_(rows),
-        tiles_(static_cast<int>((rows.end - rows.first + kTileRows - 1) / kTileRows)),
+        slots_(reinterpret_cast<Piece*>(memory.ring) + threadIdx.x),
+        rows_(static_cast<int>(rows.end - rows.first)),
+        tiles_((rows_ + kTileRows - 1) / kTileRows),
         chunks_((matrix.columns + kChunk - 1) / kChunk),
         warp_(threadIdx.x / 32),
-        lane_(threadIdx.x % 32) {
+        row_in_tile_(threadIdx.x % 32 / kChunkPieces),
+        piece_in_chunk_(threadIdx.x % kChunkPieces),
+        lane_chunks_((matrix.columns - piece_in_chunk_ * kPiece + kChunk - 1) / kChunk),
+        first_row_(rows.first),
+        first_piece_(static_cast<const Element*>(matrix.data) + (rows.first + row_in_tile_) * matrix.columns +
+                     piece_in_chunk_ * kPiece) {
     next_.chunk = warp_;
-    next_.tile = 0;
     next_.group = warp_ < chunks_ ? 0 : tiles_;
   }
 
   // Starts as many copies as there is room for.
   __device__ __forceinline__ void begin() {
-    for (int i = 0; i < kStages; ++i) copy_next();
+#pragma unroll 1
+    for (int i = 0; i < kSteps; ++i) copy_step(i);
   }
 
   // Multiplies all rows. `output.begin(row, m)` is called before the values of some rows come, and `output.end(value)`
   // with the product of matrix row `row` and activations m; by the same thread, for rows and activations that there are.
   template <typename Output>
   __device__ __forceinline__ void multiply(int batch, Output& output) {
+    const int lane = threadIdx.x % 32;
     for (int group = 0; group < tiles_; group += kGroupTiles) {
-      const int64_t row = rows_.first + group * kTileRows + lane_;
-      const bool has_output = row < rows_.end && warp_ < batch;
-      if (has_output) output.begin(row, warp_);
-      switch (min(tiles_ - group, kGroupTiles)) {
-        case 1:
-          sum_group<1, 4>(batch);
-          break;
-        case 2:
-          sum_group<2, 2>(batch);
-          break;
-        case 3:
-          sum_group<3, 1>(batch);
-          break;
-        default:
-          sum_group<4, 1>(batch);
-      }
+      const int row = group * kTileRows + lane;
+      const bool has_output = row < rows_ && warp_ < batch;
+      if (has_output) output.begin(first_row_ + row, warp_);
+      sum_group(group, batch);
       __syncthreads();
       if (has_output) {
         float value = 0.0f;
 #pragma unroll
-        for (int warp = 0; warp < kProductWarps; ++warp) value += *sums_of(warp, warp_, lane_);
+        for (int warp = 0; warp < kProductWarps; ++warp) value += *sums_of(warp, warp_, lane);
         output.end(value);
       }
       __syncthreads();
@@ -203,117 +207,148 @@ class WeightStream {
   }
 
  private:
-  static constexpr int kStages = ProductMemory<Element>::kStages;
+  static constexpr int kSteps = ProductMemory<Element>::kSteps;
   static constexpr int kPiece = kPieceBytes / sizeof(Element);  // elements
   static constexpr int kChunk = kChunkPieces * kPiece;
-  static constexpr int kStepPieces = 4;  // that are multiplied with at a time, at most
-  static_assert(kStages >= kStepPieces, "a step's pieces are all under way");
   using Piece = Chunk<Element, kPiece>;
 
-  __device__ __forceinline__ int row_in_tile() const { return lane_ / kChunkPieces; }
-  __device__ __forceinline__ int piece_in_chunk() const { return lane_ % kChunkPieces; }
+  // Which of a group's tiles, and of a warp's next chunks, the pieces of a step are of.
+  struct StepShape {
+    __device__ __forceinline__ explicit StepShape(int tiles_left)
+        : tiles(min(tiles_left, kGroupTiles)),
+          next_tile(tiles == 1 ? 0 : 1),
+          next_chunk(tiles == 1 ? kProductWarps : 0),
+          third_tile(tiles <= 2 ? 0 : 2),
+          third_chunk(tiles == 1 ? 2 * kProductWarps : tiles == 2 ? kProductWarps : 0),
+          chunks(tiles == 1 ? 4 * kProductWarps : tiles == 2 ? 2 * kProductWarps : kProductWarps) {}
+    __device__ __forceinline__ int tile_of(int piece) const { return piece % 2 * next_tile + piece / 2 * third_tile; }
+    __device__ __forceinline__ int chunk_of(int piece) const {
+      return piece % 2 * next_chunk + piece / 2 * third_chunk;
+    }
+    int tiles;
+    int next_tile;
+    int next_chunk;
+    int third_tile;
+    int third_chunk;
+    int chunks;  // to the next step
+  };
+
   __device__ __forceinline__ float* sums_of(int warp, int m, int row) const {
     return memory_.sums + (warp * kProductRows + m) * kSumsStride + row;
   }
 
-  // In the order in which they are multiplied: of each group of tiles the warp's chunks, of each chunk the tiles.
-  __device__ __forceinline__ void copy_next() {
+  // Steps are copied in the order in which they are multiplied with: group by group, of each the warp's chunks.
+  __device__ __forceinline__ void copy_step(int slot) {
     if (next_.group < tiles_) {
-      const int64_t row = rows_.first + (next_.group + next_.tile) * kTileRows + row_in_tile();
-      const int column = next_.chunk * kChunk + piece_in_chunk() * kPiece;
-      Piece* const slot = reinterpret_cast<Piece*>(memory_.ring) + next_slot_ * kProductThreads + threadIdx.x;
-      const Element* const from = static_cast<const Element*>(matrix_.data) + row * matrix_.columns + column;
-      const int count = row < rows_.end ? matrix_.columns - column : 0;
-      if (matrix_.has_whole_pieces && count > 0) {
-        copy_async<kPieceBytes>(slot, from);
-      } else {
-        *slot = {};
-        fetch_elements(slot, from, count);
-      }
-      if (++next_.tile == min(tiles_ - next_.group, kGroupTiles)) {
-        next_.tile = 0;
-        next_.chunk += kProductWarps;
-        if (next_.chunk >= chunks_) {
-          next_.chunk = warp_;
-          next_.group += kGroupTiles;
+      const StepShape shape(tiles_ - next_.group);
+      const Element* const from = first_piece_ + static_cast<int64_t>(next_.group) * kTileRows * matrix_.columns +
+                                  next_.chunk * kChunk;
+      Piece* const to = slots_ + slot * kStepSlots;
+      if (matrix_.has_whole_pieces) {
+        const int rows = rows_ - next_.group * kTileRows - row_in_tile_;
+        const int chunks = lane_chunks_ - next_.chunk;
+#pragma unroll
+        for (int i = 0; i < kStepPieces; ++i) {
+          const int row = shape.tile_of(i) * kTileRows;
+          const int chunk = shape.chunk_of(i);
+          copy_async_line(to + i * kProductThreads, from + static_cast<int64_t>(row) * matrix_.columns + chunk * kChunk,
+                          row < rows && chunk < chunks);
         }
+      } else {
+        copy_elements(shape, from, to);
       }
-      if (++next_slot_ == kStages) next_slot_ = 0;
+      next_.chunk += shape.chunks;
+      if (next_.chunk >= chunks_) {
+        next_.chunk = warp_;
+        next_.group += kGroupTiles;
+      }
     }
     commit_copies();
   }
 
-  // kTiles tiles of which a step takes kChunks of the warp's chunks.
-  template <int kTiles, int kChunks>
-  __device__ __forceinline__ void sum_group(int batch) {
-    static_assert(kTiles * kChunks <= kStepPieces, "a step has a limit");
-    TileSums<Element> sums[kChunks][kTiles];
-    for (int chunk = warp_; chunk < chunks_; chunk += kChunks * kProductWarps) {
-      wait_for_copies<kStages - kTiles * kChunks>();
-#pragma unroll
-      for (int j = 0; j < kChunks; ++j) {
-        if (chunk + j * kProductWarps < chunks_) multiply_chunk(chunk + j * kProductWarps, batch, sums[j]);
-      }
-#pragma unroll
-      for (int j = 0; j < kChunks; ++j) {
-        if (chunk + j * kProductWarps >= chunks_) break;
-        for (int i = 0; i < kTiles; ++i) copy_next();
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < kTiles; ++i) {
-#pragma unroll
-      for (int j = 1; j < kChunks; ++j) {
-        for (int k = 0; k < static_cast<int>(sizeof(sums[0][0].sums) / sizeof(float)); ++k) {
-          sums[0][i].sums[k] += sums[j][i].sums[k];
-        }
-      }
-      store_sums(sums[0][i], i, batch);
+  __device__ __forceinline__ void copy_elements(const StepShape& shape, const Element* from, Piece* to) const {
+#pragma unroll 1
+    for (int i = 0; i < kStepPieces; ++i) {
+      const int row = shape.tile_of(i) * kTileRows;
+      const int chunk = shape.chunk_of(i);
+      const int column = (next_.chunk + chunk) * kChunk + piece_in_chunk_ * kPiece;
+      const bool has_row = next_.group * kTileRows + row_in_tile_ + row < rows_;
+      to[i * kProductThreads] = {};
+      fetch_elements(to + i * kProductThreads, from + static_cast<int64_t>(row) * matrix_.columns + chunk * kChunk,
+                     has_row ? matrix_.columns - column : 0);
     }
   }
 
-  template <int kTiles>
-  __device__ __forceinline__ void multiply_chunk(int chunk, int batch, TileSums<Element> (&sums)[kTiles]) {
-    Piece weights[kTiles];
-#pragma unroll
-    for (int i = 0; i < kTiles; ++i) {
-      weights[i] = reinterpret_cast<const Piece*>(memory_.ring)[slot_ * kProductThreads + threadIdx.x];
-      if (++slot_ == kStages) slot_ = 0;
+  __device__ __forceinline__ void sum_group(int group, int batch) {
+    const StepShape shape(tiles_ - group);
+    TileSums<Element> sums[kStepPieces];  // of each piece of the steps
+    for (int chunk = warp_; chunk < chunks_; chunk += shape.chunks) {
+      wait_for_copies<kSteps - 1>();
+      multiply_step(shape, chunk, batch, sums);
+      copy_step(slot_);
+      if (++slot_ == kSteps) slot_ = 0;
     }
-    const Element* const column = memory_.activations + chunk * kChunk + piece_in_chunk() * kPiece;
-    if constexpr (TileSums<Element>::kTensorCores) {
-      Piece x = {};
-      if (row_in_tile() < batch) x = *reinterpret_cast<const Piece*>(column + row_in_tile() * memory_.stride);
+    constexpr int kSums = sizeof(sums[0].sums) / sizeof(float);
+    if (shape.tiles <= 2) {
 #pragma unroll
-      for (int i = 0; i < kTiles; ++i) {
+      for (int k = 0; k < kSums; ++k) {
+        sums[0].sums[k] += sums[2].sums[k];
+        sums[1].sums[k] += sums[3].sums[k];
+        if (shape.tiles == 1) sums[0].sums[k] += sums[1].sums[k];
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kGroupTiles; ++i) {
+      if (i < shape.tiles) store_sums(sums[i], i, batch);
+    }
+  }
+
+  __device__ __forceinline__ void multiply_step(const StepShape& shape, int chunk, int batch,
+                                                TileSums<Element> (&sums)[kStepPieces]) {
+    const Element* const activations = memory_.activations + piece_in_chunk_ * kPiece;
+    const Piece* const slots = slots_ + slot_ * kStepSlots;
+    if constexpr (TileSums<Element>::kTensorCores) {
+      // Activations past the last repeat it: nobody reads what they give.
+      const Element* const row = activations + min(row_in_tile_, batch - 1) * memory_.stride;
+      Piece weights[kStepPieces];
+      Piece x[kStepPieces];
+#pragma unroll
+      for (int i = 0; i < kStepPieces; ++i) {
+        weights[i] = slots[i * kProductThreads];
+        x[i] = *reinterpret_cast<const Piece*>(row + min(chunk + shape.chunk_of(i), chunks_ - 1) * kChunk);
+      }
+#pragma unroll
+      for (int i = 0; i < kStepPieces; ++i) {
+        if (chunk + shape.chunk_of(i) >= chunks_) break;
         const Piece& w = weights[i];
-        multiply_add<Element>(sums[i].sums, x.words[0], x.words[1], w.words[0], w.words[1]);
-        multiply_add<Element>(sums[i].sums, x.words[2], x.words[3], w.words[2], w.words[3]);
+        multiply_add<Element>(sums[i].sums, x[i].words[0], x[i].words[1], w.words[0], w.words[1]);
+        multiply_add<Element>(sums[i].sums, x[i].words[2], x[i].words[3], w.words[2], w.words[3]);
       }
     } else {
-      float w[kTiles][kPiece];
 #pragma unroll
-      for (int i = 0; i < kTiles; ++i) widen_chunk(&weights[i], w[i]);
+      for (int i = 0; i < kStepPieces; ++i) {
+        if (shape.tile_of(i) >= shape.tiles || chunk + shape.chunk_of(i) >= chunks_) break;
+        float w[kPiece];
+        widen_chunk(slots + i * kProductThreads, w);
+        const Element* const column = activations + (chunk + shape.chunk_of(i)) * kChunk;
 #pragma unroll
-      for (int m = 0; m < kProductRows; ++m) {
-        if (m >= batch) break;
-        float x[kPiece];
-        widen_chunk(reinterpret_cast<const Piece*>(column + m * memory_.stride), x);
+        for (int m = 0; m < kProductRows; ++m) {
+          if (m >= batch) break;
+          float x[kPiece];
+          widen_chunk(reinterpret_cast<const Piece*>(column + m * memory_.stride), x);
 #pragma unroll
-        for (int i = 0; i < kTiles; ++i) {
-#pragma unroll
-          for (int k = 0; k < kPiece; ++k) sums[i].sums[m] = fmaf(x[k], w[i][k], sums[i].sums[m]);
+          for (int k = 0; k < kPiece; ++k) sums[i].sums[m] = fmaf(x[k], w[k], sums[i].sums[m]);
         }
       }
     }
   }
 
-  __device__ __forceinline__ void store_sums(TileSums<Element>& tile, int index, int batch) const {
+  __device__ __forceinline__ void store_sums(const TileSums<Element>& tile, int index, int batch) const {
     if constexpr (TileSums<Element>::kTensorCores) {
       // Of a lane: activations lane / 4, rows 2 * (lane % 4) and the next.
-      const int row = index * kTileRows + 2 * piece_in_chunk();
-      if (row_in_tile() >= batch) return;
-      *reinterpret_cast<float2*>(sums_of(warp_, row_in_tile(), row)) = {tile.sums[0], tile.sums[1]};
+      if (row_in_tile_ >= batch) return;
+      float* const at = sums_of(warp_, row_in_tile_, index * kTileRows + 2 * piece_in_chunk_);
+      *reinterpret_cast<float2*>(at) = {tile.sums[0], tile.sums[1]};
     } else {
 #pragma unroll
       for (int m = 0; m < kProductRows; ++m) {
@@ -321,25 +356,28 @@ class WeightStream {
         float sum = tile.sums[m];
         sum += __shfl_xor_sync(~0u, sum, 1);
         sum += __shfl_xor_sync(~0u, sum, 2);
-        if (piece_in_chunk() == 0) *sums_of(warp_, m, index * kTileRows + row_in_tile()) = sum;
+        if (piece_in_chunk_ == 0) *sums_of(warp_, m, index * kTileRows + row_in_tile_) = sum;
       }
     }
   }
 
   const WeightMatrix matrix_;
   const ProductMemory<Element> memory_;
-  const RowRange rows_;
+  Piece* const slots_;  // the lane's first of the ring
+  const int rows_;      // that the block has
   const int tiles_;
   const int chunks_;
   const int warp_;
-  const int lane_;
+  const int row_in_tile_;
+  const int piece_in_chunk_;
+  const int lane_chunks_;  // in which the lane has a piece
+  const int64_t first_row_;
+  const Element* const first_piece_;
   struct {
     int group;
     int chunk;
-    int tile;
-  } next_;  // piece to copy
-  int next_slot_ = 0;
-  int slot_ = 0;  // of the piece to multiply with
+  } next_;        // step to copy
+  int slot_ = 0;  // of the step to multiply with
 };
 
 }  // namespace selective_scan
