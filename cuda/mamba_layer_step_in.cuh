@@ -181,7 +181,11 @@ class NormalizedRows {
         x[j] = sum * w[j] * kActivationScale<Element>;
       }
       // A row's vectors are added up in their order in either case.
-      squares[next_row == 0 ? 0 : k] += of_vector;
+      if (next_row == 0) {
+        squares[0] += of_vector;
+      } else {
+        squares[k] += of_vector;
+      }
       Element* const to = memory_.activations + (m + k * next_row) * memory_.stride + column;
       if (count >= kVector) {
         store_chunk(to, x);

@@ -6,6 +6,7 @@
 #include "../ops.h"
 #include "cpu_info.h"
 #include "linear.h"
+#include "mamba_layer_step.h"
 #include "memory.h"
 #include "selective_scan.h"
 #include "selective_state_update.h"
@@ -114,6 +115,7 @@ const Backend& cpu_backend() {
       enqueue_download,
       /*follow=*/wait,
       /*measure_roofs=*/nullptr,
+      cpu_mamba_layer_step,
       cpu_selective_scan,
       cpu_selective_state_update,
       cpu_linear,

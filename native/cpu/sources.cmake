@@ -7,6 +7,7 @@ set(SELECTIVE_SCAN_CPU_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cc
   ${CMAKE_CURRENT_LIST_DIR}/cpu_info.cc
   ${CMAKE_CURRENT_LIST_DIR}/linear.cc
+  ${CMAKE_CURRENT_LIST_DIR}/mamba_layer_step.cc
   ${CMAKE_CURRENT_LIST_DIR}/memory.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cc
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan_describe.cc
@@ -32,6 +33,7 @@ endif()
 
 set(SELECTIVE_SCAN_VECTOR_OPS
   linear
+  mamba_layer_step
   selective_scan
   selective_state_update
 )
