@@ -4,8 +4,12 @@
 #include <cstdlib>
 
 #include "../native/ops.h"
+#include "causal_conv1d.cuh"
+#include "causal_conv1d_update.cuh"
+#include "embedding.cuh"
 #include "graph.cuh"
 #include "host_copies.cuh"
+#include "mamba_layer_step.cuh"
 #include "queue.cuh"
 #include "roofs.cuh"
 #include "selective_scan.cuh"
@@ -94,6 +98,11 @@ const Backend& cuda_backend() {
       measure_roofs,
       selective_scan,
       selective_state_update,
+      causal_conv1d,
+      causal_conv1d_update,
+      embedding,
+      /*linear=*/nullptr,
+      mamba_layer_step,
       describe_scan,
   };
   return backend;

@@ -5,14 +5,16 @@
 #include <new>
 #include <vector>
 
-#include "host_integers.cuh"
 #include "queue.cuh"
+#include "scratch.cuh"
 #include "selective_scan_chunks.cuh"
 #include "selective_scan_launch.cuh"
 #include "status.cuh"
 
 namespace selective_scan {
 namespace {
+
+constexpr const char* kCopyOfStarts = "launching a copy of cu_seqlens";
 
 cudaError_t launch(const ScanArgs& args, const ScanPlan& plan, unsigned blocks, cudaStream_t stream) {
   switch (args.params.dtype) {
@@ -38,41 +40,6 @@ cudaError_t launch_all(ScanArgs args, const ScanPlan& plan, cudaStream_t stream)
   }
   return cudaSuccess;
 }
-
-// Device memory of one call, released in the order of the stream when the call has been enqueued.
-class Scratch {
- public:
-  explicit Scratch(CudaQueue* queue) : queue_(queue) {}
-  ~Scratch() {
-    for (void* memory : held_) release(queue_, memory);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  template <typename T>
-  Status take(int64_t count, T** memory) {
-    held_.reserve(held_.size() + 1);
-    void* taken = nullptr;
-    const Status status = allocate(queue_, count * sizeof(T), &taken);
-    if (status.ok()) held_.push_back(taken);
-    *memory = static_cast<T*>(taken);
-    return status;
-  }
-
-  // A copy of integers of the host.
-  Status take_copy(const int32_t* source, int64_t count, const int32_t** memory) {
-    int32_t* target = nullptr;
-    const Status status = take(count, &target);
-    *memory = target;
-    if (!status.ok()) return status;
-    return check(queue_->device, send_integers(source, count, target, queue_->stream),
-                 "launching a copy of cu_seqlens");
-  }
-
- private:
-  CudaQueue* const queue_;
-  std::vector<void*> held_;
-};
 
 int64_t state_floats(const SelectiveScanParams& params) {
   return params.sequences * params.dim * params.dstate * (params.is_complex ? 2 : 1);
@@ -122,9 +89,9 @@ Status scan_in_chunks(CudaQueue* queue, const SelectiveScanParams& params, int64
     const PackedPieces pieces(params, steps);
     args.params.sequences = static_cast<int64_t>(pieces.starts.size()) - 1;
     args.params.cu_seqlens = nullptr;  // of the whole sequences
-    status = scratch.take_copy(pieces.starts.data(), pieces.starts.size(), &args.cu_seqlens);
+    status = scratch.take_copy(pieces.starts.data(), pieces.starts.size(), kCopyOfStarts, &args.cu_seqlens);
     if (!status.ok()) return status;
-    status = scratch.take_copy(pieces.first.data(), pieces.first.size(), &carries.first_pieces);
+    status = scratch.take_copy(pieces.first.data(), pieces.first.size(), kCopyOfStarts, &carries.first_pieces);
   } else {
     args.chunks = (params.seqlen + steps - 1) / steps;
     args.params.sequences = params.batch * args.chunks;
@@ -156,7 +123,7 @@ Status scan_sequences(CudaQueue* queue, const SelectiveScanParams& params) {
   args.params = params;
   args.chunk_steps = params.seqlen;
   if (params.cu_seqlens != nullptr) {
-    const Status status = scratch.take_copy(params.cu_seqlens, params.sequences + 1, &args.cu_seqlens);
+    const Status status = scratch.take_copy(params.cu_seqlens, params.sequences + 1, kCopyOfStarts, &args.cu_seqlens);
     if (!status.ok()) return status;
   }
   return scan_pieces(queue, args);

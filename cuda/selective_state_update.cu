@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "host_integers.cuh"
 #include "queue.cuh"
+#include "scratch.cuh"
 #include "selective_state_update_kernel.cuh"
 #include "selective_state_update_token.cuh"
 #include "status.cuh"
@@ -61,23 +61,11 @@ TokenArgs token_args(const UpdateArgs& args) {
   return token;
 }
 
-// The kernel waits by itself for those before it, so a GPU that can may start it before they have ended.
 template <typename Element, typename State, int kRows>
 cudaError_t launch_token(const TokenArgs& args, const CudaQueue& queue) {
-  int major = 0;
-  const cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, queue.device);
-  if (error != cudaSuccess) return error;
-  cudaLaunchAttribute early = {};
-  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  early.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim.x = static_cast<unsigned>(divide_up(args.dim, kTokenThreads >> args.lane_bits));
-  config.gridDim.y = static_cast<unsigned>(divide_up(args.batch, kRows));
-  config.blockDim.x = kTokenThreads;
-  config.stream = queue.stream;
-  config.attrs = &early;
-  config.numAttrs = major >= 9 ? 1 : 0;
-  return cudaLaunchKernelEx(&config, update_token<Element, State, kRows>, args);
+  const dim3 grid(static_cast<unsigned>(divide_up(args.dim, kTokenThreads >> args.lane_bits)),
+                  static_cast<unsigned>(divide_up(args.batch, kRows)));
+  return launch_early(update_token<Element, State, kRows>, grid, kTokenThreads, queue, args);
 }
 
 template <typename Element, typename State, int kRows, bool kWhole>
@@ -144,26 +132,16 @@ Status selective_state_update(const Call& call, const SelectiveStateUpdateParams
   args.channels_per_group = static_cast<uint32_t>(params.dim / params.groups);
   args.row_states = params.dim * params.dstate;
   args.step_matrices = params.groups * params.dstate;
-  void* slots = nullptr;
-  void* parked = nullptr;
+  Scratch scratch(&queue);
 
   if (params.host_slots != nullptr) {
-    status = allocate(&queue, params.batch * sizeof(int32_t), &slots);
-    if (status.ok()) {
-      args.slots = static_cast<const int32_t*>(slots);
-      status = check(queue.device,
-                     send_integers(params.host_slots, params.batch, static_cast<int32_t*>(slots), queue.stream),
-                     "launching a copy of the slots");
-    }
+    status = scratch.take_copy(params.host_slots, params.batch, "launching a copy of the slots", &args.slots);
   }
   if (status.ok() && params.tokens > 1 && !holds_whole_channels(params)) {
-    status = allocate(&queue, params.batch * params.dim * params.dstate * sizeof(float), &parked);
-    args.parked = static_cast<float*>(parked);
+    status = scratch.take(params.batch * params.dim * params.dstate, &args.parked);
   }
-  if (status.ok()) status = check(queue.device, launch(args, queue), "launching selective_state_update");
-  release(&queue, parked);
-  release(&queue, slots);
-  return status;
+  if (!status.ok()) return status;
+  return check(queue.device, launch(args, queue), "launching selective_state_update");
 }
 
 }  // namespace selective_scan

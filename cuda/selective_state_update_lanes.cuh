@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "slots.cuh"
 #include "tile_io.cuh"
 
 namespace selective_scan {
@@ -11,9 +12,6 @@ constexpr int kUpdateVector = 4;
 
 // Of the batch, that a thread works on at once. A channel has a lane for each.
 constexpr int kMostRows = 4;
-
-// What out and states are of a row without a slot: 0 where its slot is said to be -1, NaN where there is no such slot.
-__device__ __forceinline__ float value_without(int32_t slot) { return slot == -1 ? 0.0f : __int_as_float(0x7fffffff); }
 
 // The elements of a row of states that a lane holds: [first, first + count), none where count is 0.
 struct LanePart {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "../native/ops/selective_state_update.h"
+#include "early_launch.cuh"
 #include "selective_state_update_lanes.cuh"
 
 namespace selective_scan {
@@ -38,15 +39,6 @@ struct TokenArgs {
   bool has_z;
   bool delta_softplus;
 };
-
-// The kernel may be launched before the one ahead of it has ended (programmatic dependent launch): its blocks start as
-// soon as the multiprocessors have room for them, and wait here until all that was written before is visible.
-__device__ __forceinline__ void wait_for_earlier_kernels() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;");
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
 
 // Fetches into the second-level cache, which all multiprocessors share, so that it is allowed before the wait. Memory
 // and bytes are multiples of 16.

@@ -3,12 +3,16 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cu
   ${CMAKE_CURRENT_LIST_DIR}/caching_pool.cu
   ${CMAKE_CURRENT_LIST_DIR}/capture.cu
+  ${CMAKE_CURRENT_LIST_DIR}/causal_conv1d.cu
+  ${CMAKE_CURRENT_LIST_DIR}/causal_conv1d_update.cu
+  ${CMAKE_CURRENT_LIST_DIR}/embedding.cu
   ${CMAKE_CURRENT_LIST_DIR}/graph.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_copies.cu
   ${CMAKE_CURRENT_LIST_DIR}/host_integers.cu
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_bfloat16.cu
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_float16.cu
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_float32.cu
+  ${CMAKE_CURRENT_LIST_DIR}/mamba_layer_step.cu
   ${CMAKE_CURRENT_LIST_DIR}/queue.cu
   ${CMAKE_CURRENT_LIST_DIR}/roofs.cu
   ${CMAKE_CURRENT_LIST_DIR}/selective_scan.cu

@@ -9,9 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "ops/causal_conv1d.h"
+#include "ops/causal_conv1d_update.h"
 #include "ops/dtype.h"
-#include "ops/mamba_layer_step.h"
+#include "ops/embedding.h"
 #include "ops/linear.h"
+#include "ops/mamba_layer_step.h"
 #include "ops/selective_scan.h"
 #include "ops/selective_state_update.h"
 
@@ -131,10 +134,13 @@ struct Backend {
   Status (*measure_roofs)(void* queue, Roofs* roofs);
 
   // The ops, one line each.
-  Status (*mamba_layer_step)(const Call& call, const MambaLayerStepParams& params);
   Status (*selective_scan)(const Call& call, const SelectiveScanParams& params);
   Status (*selective_state_update)(const Call& call, const SelectiveStateUpdateParams& params);
+  Status (*causal_conv1d)(const Call& call, const CausalConv1dParams& params);
+  Status (*causal_conv1d_update)(const Call& call, const CausalConv1dUpdateParams& params);
+  Status (*embedding)(const Call& call, const EmbeddingParams& params);
   Status (*linear)(const Call& call, const LinearParams& params);
+  Status (*mamba_layer_step)(const Call& call, const MambaLayerStepParams& params);
 
   // For people: which kernel selective_scan would run and how the work is cut, in a few words. A function of the sizes,
   // of cu_seqlens and of which arrays there are; it reads none and needs no device.

@@ -13,16 +13,35 @@ export { type ErrorCode, SelectiveScanError } from './errors.js';
 export type { Graph } from './graph.js';
 export type { FloatArray, HostArray } from './host-array.js';
 export {
+  type CausalConv1dOptions,
+  type CausalConv1dResult,
+  causalConv1d,
+  causalConv1dSync,
+} from './ops/causal-conv1d.js';
+export {
+  type CausalConv1dUpdateOptions,
+  type CausalConv1dUpdateResult,
+  causalConv1dUpdate,
+  causalConv1dUpdateSync,
+} from './ops/causal-conv1d-update.js';
+export { type EmbeddingOptions, type EmbeddingResult, embedding, embeddingSync } from './ops/embedding.js';
+export type { Layout } from './ops/layout.js';
+export {
   type LinearOptions,
   type LinearResult,
   linear,
   linearSync,
   type SplitLinearResult,
 } from './ops/linear.js';
+export {
+  type MambaLayerStepOptions,
+  type MambaLayerStepResult,
+  mambaLayerStep,
+  mambaLayerStepSync,
+} from './ops/mamba-layer-step.js';
 export type { Progress } from './ops/progress.js';
 export { type ScanKernelOptions, scanKernel } from './ops/scan-kernel.js';
 export {
-  type Layout,
   type SelectiveScanDims,
   type SelectiveScanOptions,
   type SelectiveScanResult,

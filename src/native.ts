@@ -70,6 +70,30 @@ export interface Native {
   /** Reads a part of a submitted call's arrays: 0 when it need not be called again, 2 when the call has not begun. */
   feedCall(control: CallControl, ...arrays: readonly NativeArray[]): 0 | 1 | 2;
 
+  causalConv1d(
+    queue: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    cuSeqlens: RawView | undefined,
+    control: CallControl | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
+  causalConv1dUpdate(
+    queue: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    slots: RawView | undefined,
+    control: CallControl | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
+  embedding(
+    queue: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    ids: RawView | undefined,
+    control: CallControl | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
   selectiveScan(
     queue: number,
     isPromise: boolean,

@@ -46,6 +46,7 @@ describeWhereBuilt(
     beforeAll(() => run('cmake', ['--build', folder, '--parallel', '2']), limit);
 
     test.each([
+      { kernel: 'causal_conv1d', cases: 300 },
       { kernel: 'lane_scan', cases: 6 },
       { kernel: 'specialized_scan', cases: 12 },
       { kernel: 'selective_scan', cases: 12 },

@@ -2,7 +2,10 @@
 #include <napi.h>
 
 #include "call_control.h"
+#include "causal_conv1d.h"
+#include "causal_conv1d_update.h"
 #include "devices.h"
+#include "embedding.h"
 #include "environment.h"
 #include "errors.h"
 #include "linear.h"
@@ -25,6 +28,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   define_call_control(env, exports);
 
   // The ops, one line each.
+  exports.Set("causalConv1d", Napi::Function::New(env, guarded<causal_conv1d>));
+  exports.Set("causalConv1dUpdate", Napi::Function::New(env, guarded<causal_conv1d_update>));
+  exports.Set("embedding", Napi::Function::New(env, guarded<embedding>));
   exports.Set("selectiveScan", Napi::Function::New(env, guarded<selective_scan>));
   exports.Set("selectiveStateUpdate", Napi::Function::New(env, guarded<selective_state_update>));
   exports.Set("linear", Napi::Function::New(env, guarded<linear>));

@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "call_control.h"
 #include "errors.h"
+#include "host_integers.h"
 
 namespace selective_scan {
 
@@ -44,20 +45,8 @@ SelectiveScanParams read_params(const Napi::Env& env, const Napi::Value& value) 
   return params;
 }
 
-// The starts of packed sequences; none where the batch is not packed.
 std::vector<int32_t> read_cu_seqlens(const Napi::Value& value, const SelectiveScanParams& params) {
-  const Napi::Env env = value.Env();
-  std::vector<int32_t> starts = int32s_of(value);
-  if (value.IsUndefined()) {
-    if (params.sequences != params.batch) throw to_error(env, {Code::kShape, "Expected one sequence a batch entry."});
-    return starts;
-  }
-  bool is_right = params.batch == 1 && starts.size() >= 2 &&
-                  static_cast<int64_t>(starts.size()) == params.sequences + 1 && starts.front() == 0 &&
-                  starts.back() == params.seqlen;
-  for (size_t i = 1; is_right && i < starts.size(); ++i) is_right = starts[i - 1] <= starts[i];
-  if (!is_right) throw to_error(env, {Code::kShape, "Expected cuSeqlens to rise from 0 to seqlen, in a batch of 1."});
-  return starts;
+  return cu_seqlens_of(value, params.batch, params.seqlen, params.sequences);
 }
 
 std::vector<ArraySpec> array_specs(Napi::Env env, const SelectiveScanParams& p) {

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "call_control.h"
 #include "errors.h"
+#include "host_integers.h"
 
 namespace selective_scan {
 
@@ -34,24 +35,6 @@ SelectiveStateUpdateParams read_params(const Napi::Env& env, const Napi::Value& 
     throw to_error(env, {Code::kShape, "Expected tokens, dim and dstate of at least 1 and groups that divide dim."});
   }
   return params;
-}
-
-// The slots that are said on the host; none where they are on the device or are the rows themselves.
-std::vector<int32_t> read_slots(const Napi::CallbackInfo& info, const SelectiveStateUpdateParams& params) {
-  const Napi::Env env = info.Env();
-  if (!info[kFirstArray + kDeviceSlots].IsUndefined()) {
-    if (queue_of(info[0])->device() == kCpuDevice) throw to_error(env, {Code::kDevice, "Expected slots on the host."});
-    return {};
-  }
-  if (info[3].IsUndefined()) {
-    if (params.slots != params.batch) throw to_error(env, {Code::kShape, "Expected one slot a batch row."});
-    return {};
-  }
-  std::vector<int32_t> slots = int32s_of(info[3]);
-  bool is_right = static_cast<int64_t>(slots.size()) == params.batch;
-  for (const int32_t slot : slots) is_right = is_right && slot >= -1 && slot < params.slots;
-  if (!is_right) throw to_error(env, {Code::kShape, "Expected a slot of the state, or -1, for each batch row."});
-  return slots;
 }
 
 std::vector<ArraySpec> array_specs(Napi::Env env, const SelectiveStateUpdateParams& p) {
@@ -99,7 +82,9 @@ SelectiveStateUpdateParams with_addresses(SelectiveStateUpdateParams params, con
 Napi::Value selective_state_update(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const SelectiveStateUpdateParams params = read_params(env, info[2]);
-  std::vector<int32_t> host_slots = read_slots(info, params);
+  const bool is_on_cpu = queue_of(info[0])->device() == kCpuDevice;
+  std::vector<int32_t> host_slots =
+      slots_of(info[3], info[kFirstArray + kDeviceSlots], is_on_cpu, params.batch, params.slots);
   OpCall call;
   call.operands = operands_of(info, kFirstArray, array_specs(env, params));
   // A copy of the state would be updated in vain.

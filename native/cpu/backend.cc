@@ -4,7 +4,10 @@
 #include <string>
 
 #include "../ops.h"
+#include "causal_conv1d.h"
+#include "causal_conv1d_update.h"
 #include "cpu_info.h"
+#include "embedding.h"
 #include "linear.h"
 #include "mamba_layer_step.h"
 #include "memory.h"
@@ -115,10 +118,13 @@ const Backend& cpu_backend() {
       enqueue_download,
       /*follow=*/wait,
       /*measure_roofs=*/nullptr,
-      cpu_mamba_layer_step,
       cpu_selective_scan,
       cpu_selective_state_update,
+      cpu_causal_conv1d,
+      cpu_causal_conv1d_update,
+      cpu_embedding,
       cpu_linear,
+      cpu_mamba_layer_step,
       cpu_describe_scan,
   };
   return backend;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "selective_state_update_piece.h"
+#include "simd_lanes.h"
 #include "vector_math.h"
 
 namespace selective_scan {
@@ -17,20 +18,6 @@ inline int64_t padded(int64_t dstate) { return (dstate + kLanes - 1) / kLanes * 
 inline size_t scratch_floats(const SelectiveStateUpdateParams& params) {
   const int64_t a_token = 2 * kLanes + kLanes * kLanes + 2 * padded(params.dstate);
   return static_cast<size_t>(kTokenTile * a_token + kLanes * padded(params.dstate));
-}
-
-template <class T>
-Vec load_lanes(const T* p, int count) {
-  return count == kLanes ? load(p) : load(p, count);
-}
-
-template <class T>
-void store_lanes(T* p, Vec x, int count) {
-  if (count == kLanes) {
-    store(p, x);
-  } else {
-    store(p, x, count);
-  }
 }
 
 // Lane i of the result is the sum of the lanes of row i. Each round interleaves the upper half of the rows with the

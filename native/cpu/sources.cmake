@@ -5,7 +5,10 @@
 
 set(SELECTIVE_SCAN_CPU_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/backend.cc
+  ${CMAKE_CURRENT_LIST_DIR}/causal_conv1d.cc
+  ${CMAKE_CURRENT_LIST_DIR}/causal_conv1d_update.cc
   ${CMAKE_CURRENT_LIST_DIR}/cpu_info.cc
+  ${CMAKE_CURRENT_LIST_DIR}/embedding.cc
   ${CMAKE_CURRENT_LIST_DIR}/linear.cc
   ${CMAKE_CURRENT_LIST_DIR}/mamba_layer_step.cc
   ${CMAKE_CURRENT_LIST_DIR}/memory.cc
@@ -32,6 +35,8 @@ else()
 endif()
 
 set(SELECTIVE_SCAN_VECTOR_OPS
+  causal_conv1d
+  embedding
   linear
   mamba_layer_step
   selective_scan

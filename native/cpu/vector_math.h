@@ -65,6 +65,9 @@ inline Vec softplus(Vec x) { return select_greater(x, Vec::set(20.0f), x, log1p(
 // z sigmoid(z). Far below, e^-z is infinite and the quotient -0.
 inline Vec silu(Vec z) { return z / (Vec::set(1.0f) + exp(Vec::zero() - z)); }
 
+// The same for a 16-bit result, which hides that float32 drops a part of z log2(e).
+inline Vec rough_silu(Vec z) { return z / (Vec::set(1.0f) + exp2(z * Vec::set(-1.44269502f))); }
+
 // sin and cos of pi r for |r| <= 0.5. The first coefficients are those of the series, each with the part that float32
 // drops: small angles then have no bias, which would add up over the steps, nor has the modulus.
 inline void sin_cos_pi(Vec r, Vec* sine, Vec* cosine) {

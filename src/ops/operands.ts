@@ -90,6 +90,17 @@ export class Operands<Name extends string> {
     else checkView(name, operand as HostView, spec);
   }
 
+  /** Throws if a tensor that is updated in place is another operand too. */
+  refuseAliasesOf(name: Name): void {
+    const own = this.names.indexOf(name);
+    const alias = this.arrays.findIndex((array, i) => i !== own && array !== undefined && array === this.arrays[own]);
+    if (alias < 0) return;
+    throw new SelectiveScanError(
+      'ERR_OPTION',
+      `Expected ${this.names[alias]} to be another tensor than ${name}, which is updated in place, but received the same.`,
+    );
+  }
+
   /** Where the call runs: the tensors' device, which the option may only confirm, or the one the option names. */
   device(option: unknown): Device {
     const home = this.#home;
@@ -107,6 +118,13 @@ export class Operands<Name extends string> {
   #array(name: Name): Tensor | HostView | undefined {
     return this.arrays[this.names.indexOf(name)];
   }
+}
+
+/** Throws unless the first operand of an op that takes tensors only is one; then all have to be. `why` is set off by commas. */
+export function requireTensor(name: string, value: unknown, why = ''): asserts value is Tensor {
+  if (isTensor(value)) return;
+  const received = ArrayBuffer.isView(value) ? 'a typed array' : describe(value);
+  throw new SelectiveScanError('ERR_DTYPE', `Expected ${name} to be a Tensor${why} but received ${received}.`);
 }
 
 function readOperand(name: string, value: unknown): Tensor | HostView {

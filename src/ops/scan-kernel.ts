@@ -4,13 +4,9 @@ import { nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { rawView } from '../host-array.js';
 import { callNative } from '../native.js';
-import {
-  checkLayout,
-  readCuSeqlens,
-  readDims,
-  type SelectiveScanDims,
-  type SelectiveScanOptions,
-} from './selective-scan.js';
+import { readCuSeqlens } from './host-integers.js';
+import { checkLayout } from './layout.js';
+import { readDims, type SelectiveScanDims, type SelectiveScanOptions } from './selective-scan.js';
 
 /** A shape of selectiveScan's: its options without the arrays. */
 export interface ScanKernelOptions

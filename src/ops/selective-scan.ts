@@ -1,17 +1,15 @@
-import { type Axis, checkFlag, checkGroups, checkSize, describe, readOptions } from '../check.js';
+import { type Axis, checkFlag, checkGroups, checkSize, readOptions } from '../check.js';
 import { type DType, nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { type FloatArray, rawView } from '../host-array.js';
 import { checkSignal } from '../signal.js';
 import { readStream, type Stream } from '../stream.js';
 import type { Tensor } from '../tensor.js';
-import { copyIntegers } from './host-integers.js';
+import { readCuSeqlens } from './host-integers.js';
+import { checkLayout, inLayout, type Layout } from './layout.js';
 import { Operands, type Spec } from './operands.js';
 import { checkOnProgress, type Progress } from './progress.js';
 import { type OpResult, type OpRun, run, runSync } from './run.js';
-
-/** 'bdl': activations are [batch, dim, seqlen]. 'bld': [batch, seqlen, dim]. */
-export type Layout = 'bdl' | 'bld';
 
 /** Sizes of a call. Tensors carry them in their shapes; typed arrays need them said. */
 export interface SelectiveScanDims {
@@ -217,17 +215,6 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
   };
 }
 
-/** [batch, ...inner, time] or [batch, time, ...inner]. */
-function inLayout(layout: Layout, batch: Axis, inner: readonly Axis[], time: Axis): Axis[] {
-  return layout === 'bdl' ? [batch, ...inner, time] : [batch, time, ...inner];
-}
-
-export function checkLayout(layout: unknown): Layout {
-  if (layout === undefined) return 'bdl';
-  if (layout === 'bdl' || layout === 'bld') return layout;
-  throw new SelectiveScanError('ERR_OPTION', `Expected layout to be 'bdl' or 'bld' but received ${describe(layout)}.`);
-}
-
 /** What an option says of typed arrays, tensors show themselves; of them the option may only say the same. */
 function checkSaid(name: string, said: unknown, shown: boolean, operands: Operands<Name>): boolean {
   const flag = checkFlag(name, said);
@@ -278,19 +265,4 @@ function shownSizes(operands: Operands<Name>, layout: Layout, variesB: boolean, 
   const groups = variesB ? groupsOf('B') : variesC ? groupsOf('C') : 1;
   const [batch, dim, seqlen] = layout === 'bdl' ? u : [u[0], u[2], u[1]];
   return { batch, dim, seqlen, dstate, groups } as Sizes;
-}
-
-/** A copy of cuSeqlens, whose values are checked here and must not change after. */
-export function readCuSeqlens(value: unknown, { batch, seqlen }: Sizes): Int32Array | undefined {
-  if (value === undefined) return undefined;
-  const starts = copyIntegers('cuSeqlens', value, 'sequences + 1');
-  const fail = (expected: string, received: unknown) =>
-    new SelectiveScanError('ERR_SHAPE', `Expected ${expected} but received ${received}.`);
-  if (batch !== 1) throw fail('batch to be 1 with cuSeqlens', batch);
-  if (starts.length < 2) throw fail('cuSeqlens to have at least 2 entries', starts.length);
-  if (starts[0] !== 0) throw fail('cuSeqlens to begin with 0', starts[0]);
-  const falls = starts.findIndex((start, i) => i > 0 && start < (starts[i - 1] as number));
-  if (falls > 0) throw fail('cuSeqlens never to fall', `${starts[falls]} after ${starts[falls - 1]} at entry ${falls}`);
-  if (starts.at(-1) !== seqlen) throw fail(`cuSeqlens to end with seqlen = ${seqlen}`, starts.at(-1));
-  return starts;
 }

@@ -1,12 +1,12 @@
-import { type Axis, checkFlag, checkGroups, checkSize, describe, readOptions } from '../check.js';
+import { type Axis, checkFlag, checkGroups, checkSize, readOptions } from '../check.js';
 import { nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { rawView } from '../host-array.js';
 import { checkSignal } from '../signal.js';
 import { readStream, type Stream } from '../stream.js';
-import { isTensor, type Tensor } from '../tensor.js';
-import { copyIntegers } from './host-integers.js';
-import { Operands, type Spec } from './operands.js';
+import type { Tensor } from '../tensor.js';
+import { checkSlots, readHostSlots } from './host-integers.js';
+import { Operands, requireTensor, type Spec } from './operands.js';
 import { type OpResult, type OpRun, run, runSync } from './run.js';
 
 /** Arguments of the update. Its arrays are Tensors of one device; without the axis `tokens` a call is of one token. */
@@ -113,12 +113,12 @@ function resultOf({ outputs, device }: OpResult): SelectiveStateUpdateResult {
 
 /** `options` are a copy that nobody else has. */
 function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
-  checkIsTensor(options.state);
+  requireTensor('state', options.state, ', whose memory is updated in place,');
   const hasSlots = options.slots !== undefined;
   const hostSlots = readHostSlots(options.slots);
   if (hostSlots) options.slots = undefined; // not an array of the device's
   const operands = new Operands<Name>(options, inputs, required.length);
-  checkAliases(operands);
+  operands.refuseAliasesOf('state');
   const { batch, tokens, dim, dstate, groups, slots } = readSizes(operands, hasSlots);
 
   const steps: Axis[] =
@@ -172,24 +172,6 @@ function prepare(options: SelectiveStateUpdateOptions): OpRun<Name> {
   };
 }
 
-function checkIsTensor(state: unknown): void {
-  if (isTensor(state)) return;
-  const received = ArrayBuffer.isView(state) ? 'a typed array' : describe(state);
-  throw new SelectiveScanError(
-    'ERR_DTYPE',
-    `Expected state to be a Tensor, whose memory is updated in place, but received ${received}.`,
-  );
-}
-
-function checkAliases(operands: Operands<Name>): void {
-  const alias = operands.arrays.indexOf(operands.tensor('state'), 1);
-  if (alias < 0) return;
-  throw new SelectiveScanError(
-    'ERR_OPTION',
-    `Expected ${inputs[alias]} to be another tensor than state, which is updated in place, but received the same.`,
-  );
-}
-
 /** Sizes as state, u and B show them. Without slots the state has one row for each of the batch. */
 function readSizes(operands: Operands<Name>, hasSlots: boolean) {
   const [rows, channels, states] = operands.dimsOfRank('state', [hasSlots ? 'slots' : 'batch', 'dim', 'dstate']);
@@ -208,24 +190,4 @@ function readSizes(operands: Operands<Name>, hasSlots: boolean) {
     groups: checkGroups(checkSize('groups', B.length === u.length ? 1 : B.at(-2), 1), dim),
     slots: hasSlots ? (rows as number) : batch,
   };
-}
-
-/** A copy of slots that the host can read; undefined where they are not given or on a GPU. */
-function readHostSlots(value: unknown): Int32Array | undefined {
-  if (value === undefined || (isTensor(value) && value.device !== 'cpu')) return undefined;
-  return copyIntegers('slots', value, 'batch');
-}
-
-function checkSlots(found: Int32Array, batch: number, slots: number): void {
-  const fail = (expected: string, received: string) =>
-    new SelectiveScanError('ERR_SHAPE', `Expected ${expected} but received ${received}.`);
-  if (found.length !== batch) throw fail(`slots to have length batch = ${batch}`, String(found.length));
-  const rowOf = new Map<number, number>();
-  for (const [row, slot] of found.entries()) {
-    if (slot === -1) continue;
-    if (slot < 0 || slot >= slots) throw fail(`slots from -1 to ${slots - 1}`, `${slot} for row ${row}`);
-    const other = rowOf.get(slot);
-    if (other !== undefined) throw fail('a slot of its own for each row', `${slot} for rows ${other} and ${row}`);
-    rowOf.set(slot, row);
-  }
 }

@@ -13,6 +13,7 @@
 inline uint3 threadIdx;
 inline uint3 blockIdx;
 inline dim3 blockDim;
+inline dim3 gridDim;
 
 // Blocks run one after the other, so what a block shares can be static. What the launch asks for is memory.h's.
 #undef __shared__
@@ -52,6 +53,8 @@ inline unsigned __float_as_uint(float value) {
 inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned bits) {
   return static_cast<unsigned>((static_cast<uint64_t>(high) << 32 | low) >> bits % 32);
 }
+
+inline float __int_as_float(int bits) { return __uint_as_float(static_cast<unsigned>(bits)); }
 
 inline int __float_as_int(float value) { return static_cast<int>(__float_as_uint(value)); }
 

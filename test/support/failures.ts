@@ -1,5 +1,11 @@
 import { expect } from '@jest/globals';
 import {
+  causalConv1d,
+  causalConv1dSync,
+  causalConv1dUpdate,
+  causalConv1dUpdateSync,
+  embedding,
+  embeddingSync,
   SelectiveScanError,
   selectiveScan,
   selectiveScanSync,
@@ -51,6 +57,9 @@ export interface Forms {
 }
 
 export const scan: Forms = { promise: selectiveScan, sync: selectiveScanSync };
+export const conv: Forms = { promise: causalConv1d, sync: causalConv1dSync };
+export const convUpdate: Forms = { promise: causalConv1dUpdate, sync: causalConv1dUpdateSync };
+export const lookUp: Forms = { promise: embedding, sync: embeddingSync };
 export const stateUpdate: Forms = { promise: selectiveStateUpdate, sync: selectiveStateUpdateSync };
 
 /** Both forms refuse the options in the same words, and the promise form does so by rejecting. */

@@ -1,0 +1,36 @@
+// What the next step needs of each sequence and channel: the last inputs, from before the sequence where it is short.
+// They are copied, bits and all.
+#pragma once
+
+#include "causal_conv1d_sequences.cuh"
+#include "causal_conv1d_time.cuh"
+
+namespace selective_scan {
+
+template <typename Bits>
+__global__ void __launch_bounds__(kConvThreads)
+    keep_last_inputs(const __grid_constant__ ConvArgs args, int64_t channel_stride, int64_t step_stride) {
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kConvThreads + threadIdx.x;
+  if (row >= args.sequences * args.dim) return;
+  const int64_t sequence = row / args.dim;
+  const int64_t channel = row - sequence * args.dim;
+  const bool is_packed = args.cu_seqlens != nullptr;
+  const int64_t begin = is_packed ? args.cu_seqlens[sequence] : 0;
+  const int64_t steps = is_packed ? args.cu_seqlens[sequence + 1] - begin : args.seqlen;
+  const auto* x = static_cast<const Bits*>(args.x) + channel * channel_stride + begin * step_stride;
+  if (!is_packed) x += sequence * args.dim * args.seqlen;
+  const auto* initial = static_cast<const Bits*>(args.initial_state) + row * args.kept;
+  auto* final = static_cast<Bits*>(args.final_state) + row * args.kept;
+  for (int j = 0; j < args.kept; ++j) {
+    const int64_t step = steps - args.kept + j;
+    Bits bits = 0;
+    if (step >= 0) {
+      bits = x[step * step_stride];
+    } else if (args.initial_state != nullptr) {
+      bits = initial[args.kept + step];
+    }
+    final[j] = bits;
+  }
+}
+
+}  // namespace selective_scan
