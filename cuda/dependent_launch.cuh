@@ -1,6 +1,6 @@
-// Kernels that start while the one before them still runs (programmatic dependent launch, compute capability 9.0): their
-// blocks come as soon as there is room for them, fetch what no kernel writes, and wait. Elsewhere the kernels run one
-// after the other and all of this does nothing.
+// Kernels that start while the one before them still runs (programmatic dependent launch, compute capability 9.0):
+// their blocks come as soon as there is room for them, fetch what no kernel writes, and wait. Elsewhere the kernels run
+// one after the other and all of this does nothing.
 #pragma once
 
 #include <cuda_runtime.h>

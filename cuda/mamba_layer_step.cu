@@ -49,8 +49,8 @@ class LayerStep {
     scan_stride_ = scan_row_bytes<Element>(p.dt_rank, p.dstate);
     args_.in_rows = rows_that_fit(shared, fixed, in_stride_, p.batch, kProductRows);
     args_.select_rows = rows_that_fit(shared, fixed, dim_stride_, p.batch, kProductRows);
-    args_.scan_rows = rows_that_fit(shared, scan_weight_bytes<Element>(p.dt_rank), scan_stride_,
-                                    p.batch, kMostScanRows);
+    args_.scan_rows =
+        rows_that_fit(shared, scan_weight_bytes<Element>(p.dt_rank), scan_stride_, p.batch, kMostScanRows);
     args_.out_rows = args_.select_rows;
     args_.in_shares = share_out(queue.shape, 2 * p.dim);
     args_.select_shares = share_out(queue.shape, p.dt_rank + 2 * p.dstate);

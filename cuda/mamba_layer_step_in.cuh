@@ -7,7 +7,6 @@
 
 namespace selective_scan {
 
-constexpr int kMostConvWidth = 4;
 constexpr int kInPrefetches = 16;  // of a block's weights, while the kernel before still runs
 
 // Activations are rounded before they are divided by their root mean square. float16 has room for small ones, which eps
@@ -43,11 +42,11 @@ class ConvolvedOutput {
     in_state_ = (slot * p_.dim + row) * (p_.width - 1);
     conv_bias_ = load_raw<Element>(p_.conv_bias, row);
 #pragma unroll
-    for (int k = 0; k < kMostConvWidth; ++k) {
+    for (int k = 0; k < kMostStepWidth; ++k) {
       weight_[k] = k < p_.width ? load_raw<Element>(p_.conv_weight, row * p_.width + k) : 0;
     }
 #pragma unroll
-    for (int k = 0; k < kMostConvWidth - 1; ++k) {
+    for (int k = 0; k < kMostStepWidth - 1; ++k) {
       const bool has_state = has_slot_ && k < p_.width - 1;
       state_[k] = has_state ? load_raw<Element>(p_.conv_state, p_.conv_state_dtype, in_state_ + k) : 0;
     }
@@ -64,22 +63,22 @@ class ConvolvedOutput {
       static_cast<Element*>(args_.z)[batch_row * p_.dim + row_ - p_.dim] = narrow<Element>(value);
       return;
     }
-    float taps[kMostConvWidth];
+    float taps[kMostStepWidth];
 #pragma unroll
-    for (int k = 0; k < kMostConvWidth; ++k) {
+    for (int k = 0; k < kMostStepWidth; ++k) {
       taps[k] = 0.0f;
-      if (k < kMostConvWidth - 1) taps[k] = widen_raw<Element>(state_[k], p_.conv_state_dtype);
+      if (k < kMostStepWidth - 1) taps[k] = widen_raw<Element>(state_[k], p_.conv_state_dtype);
       if (k == p_.width - 1) taps[k] = value;
     }
     float sum = widen_raw<Element>(conv_bias_, p_.conv_bias.dtype);
 #pragma unroll
-    for (int k = 0; k < kMostConvWidth; ++k) {
+    for (int k = 0; k < kMostStepWidth; ++k) {
       sum = fmaf(widen_raw<Element>(weight_[k], p_.conv_weight.dtype), taps[k], sum);
     }
     static_cast<Element*>(args_.u)[batch_row * p_.dim + row_] = narrow<Element>(silu<Element>(sum));
     if (!has_slot_) return;
 #pragma unroll
-    for (int k = 0; k < kMostConvWidth - 1; ++k) {
+    for (int k = 0; k < kMostStepWidth - 1; ++k) {
       if (k >= p_.width - 1) break;
       if (p_.conv_state_dtype == DType::kFloat32) {
         static_cast<float*>(p_.conv_state)[in_state_ + k] = taps[k + 1];
@@ -101,8 +100,8 @@ class ConvolvedOutput {
   // As they lie in memory.
   uint32_t bias_ = 0;
   uint32_t conv_bias_ = 0;
-  uint32_t weight_[kMostConvWidth];
-  uint32_t state_[kMostConvWidth - 1];
+  uint32_t weight_[kMostStepWidth];
+  uint32_t state_[kMostStepWidth - 1];
 };
 
 // Residual + input times the norm's weight, as the block's rows of activations, and each warp's sums of the squares of

@@ -145,8 +145,7 @@ class LayerScan {
     for (int i = threadIdx.x; i < kScanChannels * pieces; i += blockDim.x) {
       const int64_t channel = static_cast<int64_t>(blockIdx.x) * kScanChannels + i / pieces;
       const int column = i % pieces * kPiece;
-      auto* const slot =
-          reinterpret_cast<Chunk<Element, kPiece>*>(weights_ + i / pieces * (rank_ + kPiece) + column);
+      auto* const slot = reinterpret_cast<Chunk<Element, kPiece>*>(weights_ + i / pieces * (rank_ + kPiece) + column);
       const auto* const from = static_cast<const Element*>(p_.dt_proj) + channel * p_.dt_rank + column;
       if (has_whole_pieces && channel < p_.dim) {
         fetch_chunk(slot, from);

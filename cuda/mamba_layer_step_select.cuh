@@ -19,7 +19,8 @@ struct SelectedOutput {
 };
 
 template <typename Element>
-__global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_select(const __grid_constant__ LayerStepArgs args) {
+__global__ void __launch_bounds__(kProductThreads, 2)
+    mamba_layer_step_select(const __grid_constant__ LayerStepArgs args) {
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.dim);
   const BatchRows batch = batch_rows(args, args.select_rows);

@@ -186,7 +186,8 @@ class WeightStream {
   }
 
   // Multiplies all rows. `output.begin(row, m)` is called before the values of some rows come, and `output.end(value)`
-  // with the product of matrix row `row` and activations m; by the same thread, for rows and activations that there are.
+  // with the product of matrix row `row` and activations m; by the same thread, for rows and activations that there
+  // are.
   template <typename Output>
   __device__ __forceinline__ void multiply(int batch, Output& output) {
     const int lane = threadIdx.x % 32;
@@ -219,8 +220,12 @@ class WeightStream {
           next_tile(tiles == 1 ? 0 : 1),
           next_chunk(tiles == 1 ? kProductWarps : 0),
           third_tile(tiles <= 2 ? 0 : 2),
-          third_chunk(tiles == 1 ? 2 * kProductWarps : tiles == 2 ? kProductWarps : 0),
-          chunks(tiles == 1 ? 4 * kProductWarps : tiles == 2 ? 2 * kProductWarps : kProductWarps) {}
+          third_chunk(tiles == 1   ? 2 * kProductWarps
+                      : tiles == 2 ? kProductWarps
+                                   : 0),
+          chunks(tiles == 1   ? 4 * kProductWarps
+                 : tiles == 2 ? 2 * kProductWarps
+                              : kProductWarps) {}
     __device__ __forceinline__ int tile_of(int piece) const { return piece % 2 * next_tile + piece / 2 * third_tile; }
     __device__ __forceinline__ int chunk_of(int piece) const {
       return piece % 2 * next_chunk + piece / 2 * third_chunk;
@@ -241,8 +246,8 @@ class WeightStream {
   __device__ __forceinline__ void copy_step(int slot) {
     if (next_.group < tiles_) {
       const StepShape shape(tiles_ - next_.group);
-      const Element* const from = first_piece_ + static_cast<int64_t>(next_.group) * kTileRows * matrix_.columns +
-                                  next_.chunk * kChunk;
+      const Element* const from =
+          first_piece_ + static_cast<int64_t>(next_.group) * kTileRows * matrix_.columns + next_.chunk * kChunk;
       Piece* const to = slots_ + slot * kStepSlots;
       if (matrix_.has_whole_pieces) {
         const int rows = rows_ - next_.group * kTileRows - row_in_tile_;

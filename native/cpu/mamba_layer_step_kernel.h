@@ -31,7 +31,8 @@ void store_lanes(T* p, Vec x, int count) {
 
 template <class T>
 void widen_as(const void* from, int64_t count, float* to) {
-  for_each_vector(count, [&](int64_t i, int n) { store_lanes(to + i, load_lanes(static_cast<const T*>(from) + i, n), n); });
+  for_each_vector(count,
+                  [&](int64_t i, int n) { store_lanes(to + i, load_lanes(static_cast<const T*>(from) + i, n), n); });
 }
 
 template <class T>

@@ -12,6 +12,10 @@ struct FloatArray {
   DType dtype = DType::kFloat32;
 };
 
+// Of a step's convolution.
+constexpr int kLeastStepWidth = 2;
+constexpr int kMostStepWidth = 4;
+
 // One token of every row through one layer of a Mamba language model (Gu and Dao 2023, figure 3; Falcon-Mamba's with
 // mixer_norm), from and into states that are updated in place. For each row:
 //   residual += hidden
@@ -30,7 +34,7 @@ struct MambaLayerStepParams {
   int64_t dim = 0;      // >= 1, the layer's channels
   int64_t dt_rank = 0;  // >= 1
   int64_t dstate = 0;   // >= 1
-  int64_t width = 0;    // of the convolution, 2 to 4
+  int64_t width = 0;    // of the convolution, kLeastStepWidth to kMostStepWidth
   int64_t slots = 0;    // states that there are; equal to batch if no slot is named
 
   DType dtype = DType::kFloat32;             // of the input, the matrices and out: float32, float16 or bfloat16
@@ -40,23 +44,23 @@ struct MambaLayerStepParams {
   bool mixer_norm = false;
   float mixer_norm_eps = 1e-6f;
 
-  const void* input = nullptr;      // [batch, hidden]
-  float* residual = nullptr;        // [batch, hidden], read and written
-  FloatArray norm_weight;           // [hidden]
-  const void* in_proj = nullptr;    // [2 * dim, hidden]
-  FloatArray in_bias;               // [2 * dim]
-  FloatArray conv_weight;           // [dim, width]
-  FloatArray conv_bias;             // [dim]
-  void* conv_state = nullptr;       // [slots, dim, width - 1], the oldest first, read and written
-  const void* x_proj = nullptr;     // [dt_rank + 2 * dstate, dim]
-  const void* dt_proj = nullptr;    // [dim, dt_rank]
-  const float* dt_bias = nullptr;   // [dim]
-  const float* A = nullptr;         // [dim, dstate]
-  const float* D = nullptr;         // [dim]
-  void* ssm_state = nullptr;        // [slots, dim, dstate], read and written
-  const void* out_proj = nullptr;   // [hidden, dim]
-  FloatArray out_bias;              // [hidden]
-  void* out = nullptr;              // [batch, hidden]
+  const void* input = nullptr;     // [batch, hidden]
+  float* residual = nullptr;       // [batch, hidden], read and written
+  FloatArray norm_weight;          // [hidden]
+  const void* in_proj = nullptr;   // [2 * dim, hidden]
+  FloatArray in_bias;              // [2 * dim]
+  FloatArray conv_weight;          // [dim, width]
+  FloatArray conv_bias;            // [dim]
+  void* conv_state = nullptr;      // [slots, dim, width - 1], the oldest first, read and written
+  const void* x_proj = nullptr;    // [dt_rank + 2 * dstate, dim]
+  const void* dt_proj = nullptr;   // [dim, dt_rank]
+  const float* dt_bias = nullptr;  // [dim]
+  const float* A = nullptr;        // [dim, dstate]
+  const float* D = nullptr;        // [dim]
+  void* ssm_state = nullptr;       // [slots, dim, dstate], read and written
+  const void* out_proj = nullptr;  // [hidden, dim]
+  FloatArray out_bias;             // [hidden]
+  void* out = nullptr;             // [batch, hidden]
 
   // As those of SelectiveStateUpdateParams: a row of slot -1 touches no state and its out is 0; on a GPU's own memory a
   // row of a slot that there is not gets NaN. The residual takes the input of every row.
