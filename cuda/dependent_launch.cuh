@@ -19,15 +19,8 @@ __device__ __forceinline__ void follow_earlier_kernels() {
 #endif
 }
 
-// Fetches into the second-level cache, which all multiprocessors share, so that it is allowed before the wait whoever
-// writes the memory. Memory and bytes are multiples of 16.
-__device__ __forceinline__ void prefetch(const void* memory, uint32_t bytes) {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(memory), "r"(bytes));
-#endif
-}
-
-// The same of the line that an address is in.
+// Fetches the line that an address is in into the second-level cache, which all multiprocessors share, so that it is
+// allowed before the wait whoever writes the memory.
 __device__ __forceinline__ void prefetch_line(const void* address) {
 #if __CUDA_ARCH__ >= 900
   asm volatile("prefetch.global.L2 [%0];" ::"l"(address));

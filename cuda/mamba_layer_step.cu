@@ -43,15 +43,16 @@ class LayerStep {
   LayerStep(const LayerStepArgs& args, const CudaQueue& queue) : args_(args), queue_(queue) {
     const MambaLayerStepParams& p = args_.params;
     const int64_t shared = queue.shape.shared_bytes;
-    const int64_t fixed = product_bytes(queue.shape.capability);
-    in_stride_ = activation_stride(p.hidden, sizeof(Element));
-    dim_stride_ = activation_stride(p.dim, sizeof(Element));
-    scan_stride_ = scan_row_bytes<Element>(p.dt_rank, p.dstate);
-    args_.in_rows = rows_that_fit(shared, fixed, in_stride_, p.batch, kProductRows);
-    args_.select_rows = rows_that_fit(shared, fixed, dim_stride_, p.batch, kProductRows);
+    const int64_t ring = ring_bytes(queue.shape.capability);
+    in_row_bytes_ = activation_stride(p.hidden, sizeof(Element)) + kRowSumBytes;
+    dim_row_bytes_ = activation_stride(p.dim, sizeof(Element)) + kRowSumBytes;
+    scan_row_bytes_ = scan_row_bytes<Element>(p.dt_rank, p.dstate);
+    args_.in_rows = rows_that_fit(shared, ring, in_row_bytes_, p.batch, kProductRows);
+    args_.select_rows = rows_that_fit(shared, ring, dim_row_bytes_, p.batch, kProductRows);
     args_.scan_rows =
-        rows_that_fit(shared, scan_weight_bytes<Element>(p.dt_rank), scan_stride_, p.batch, kMostScanRows);
+        rows_that_fit(shared, scan_weight_bytes<Element>(p.dt_rank), scan_row_bytes_, p.batch, kMostScanRows);
     args_.out_rows = args_.select_rows;
+    args_.inverse_hidden = 1.0f / static_cast<float>(p.hidden);
     args_.in_shares = share_out(queue.shape, 2 * p.dim);
     args_.select_shares = share_out(queue.shape, p.dt_rank + 2 * p.dstate);
     args_.out_shares = share_out(queue.shape, p.hidden);
@@ -63,20 +64,20 @@ class LayerStep {
   }
 
   cudaError_t launch() const {
-    cudaError_t error = launch_product<mamba_layer_step_in<Element>>(args_.in_shares, args_.in_rows, in_stride_);
+    cudaError_t error = launch_product<mamba_layer_step_in<Element>>(args_.in_shares, args_.in_rows, in_row_bytes_);
     if (error != cudaSuccess) return error;
-    error = launch_product<mamba_layer_step_select<Element>>(args_.select_shares, args_.select_rows, dim_stride_);
+    error = launch_product<mamba_layer_step_select<Element>>(args_.select_shares, args_.select_rows, dim_row_bytes_);
     if (error != cudaSuccess) return error;
     error = launch_scan();
     if (error != cudaSuccess) return error;
-    return launch_product<mamba_layer_step_out<Element>>(args_.out_shares, args_.out_rows, dim_stride_);
+    return launch_product<mamba_layer_step_out<Element>>(args_.out_shares, args_.out_rows, dim_row_bytes_);
   }
 
  private:
   template <auto kKernel>
-  cudaError_t launch_product(const RowShares& shares, int rows, int64_t stride) const {
+  cudaError_t launch_product(const RowShares& shares, int rows, int64_t row_bytes) const {
     const dim3 grid(shares.blocks, static_cast<unsigned>(divide_up(args_.params.batch, rows)));
-    return launch_kernel<kKernel>(grid, kProductThreads, product_bytes(queue_.shape.capability) + rows * stride);
+    return launch_kernel<kKernel>(grid, kProductThreads, ring_bytes(queue_.shape.capability) + rows * row_bytes);
   }
 
   cudaError_t launch_scan() const {
@@ -85,7 +86,7 @@ class LayerStep {
                     static_cast<unsigned>(divide_up(p.batch, args_.scan_rows)));
     return launch_kernel<mamba_layer_step_scan<Element>>(
         grid, kScanRowThreads * args_.scan_rows,
-        scan_weight_bytes<Element>(p.dt_rank) + args_.scan_rows * scan_stride_);
+        scan_weight_bytes<Element>(p.dt_rank) + args_.scan_rows * scan_row_bytes_);
   }
 
   template <auto kKernel>
@@ -98,9 +99,9 @@ class LayerStep {
 
   LayerStepArgs args_;
   const CudaQueue& queue_;
-  int64_t in_stride_;
-  int64_t dim_stride_;
-  int64_t scan_stride_;
+  int64_t in_row_bytes_;
+  int64_t dim_row_bytes_;
+  int64_t scan_row_bytes_;
 };
 
 template <typename Element>

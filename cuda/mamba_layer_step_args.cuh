@@ -14,6 +14,8 @@ struct LayerStepArgs {
   const int32_t* slots = nullptr;  // device memory; null: row b has slot b
   uint32_t slots_end = 0;          // slots below are there
 
+  float inverse_hidden = 0.0f;
+
   // Between the kernels.
   void* u = nullptr;          // [batch, dim], of the call's dtype
   void* z = nullptr;          // as u

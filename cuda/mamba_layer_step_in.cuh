@@ -7,7 +7,7 @@
 
 namespace selective_scan {
 
-constexpr int kInPrefetches = 16;  // of a block's weights, while the kernel before still runs
+constexpr int64_t kInPrefetchBytes = 64 << 10;  // of a block's weights, while the kernel before still runs
 
 // Activations are rounded before they are divided by their root mean square. float16 has room for small ones, which eps
 // damps where all are small, but not for the largest sums of a float32 residual.
@@ -56,7 +56,7 @@ class ConvolvedOutput {
     float squares = 0.0f;
 #pragma unroll
     for (int warp = 0; warp < kProductWarps; ++warp) squares += squares_[m_ * kProductWarps + warp];
-    const float scale = rsqrtf(squares / static_cast<float>(p_.hidden) + p_.eps) / kActivationScale<Element>;
+    const float scale = rsqrtf(fmaf(squares, args_.inverse_hidden, p_.eps)) / kActivationScale<Element>;
     value = fmaf(value, scale, widen_raw<Element>(bias_, p_.in_bias.dtype));
     const int64_t batch_row = first_ + m_;
     if (row_ >= p_.dim) {
@@ -105,8 +105,7 @@ class ConvolvedOutput {
 };
 
 // Residual + input times the norm's weight, as the block's rows of activations, and each warp's sums of the squares of
-// residual + input, which all products of a row are divided by in the end: so nothing waits for them. Four vectors of a
-// thread are under way at a time, of one row or, where there are several, of as many rows.
+// residual + input, which all products of a row are divided by in the end: so nothing waits for them.
 template <typename Element>
 class NormalizedRows {
  public:
@@ -116,26 +115,18 @@ class NormalizedRows {
         batch_(batch),
         memory_(memory),
         columns_(static_cast<int>(params.hidden)),
-        has_vectors_(params.hidden % kVector == 0),
+        residual_(params.residual + batch.first * params.hidden),
+        input_(static_cast<const Element*>(params.input) + batch.first * params.hidden),
         squares_(squares) {}
 
-  __device__ __forceinline__ void load() const {
-    const int rows = batch_.count == 1 ? 1 : kVectors;
-    for (int m = 0; m < batch_.count; m += rows) {
-      float squares[kVectors] = {};
-      const int step = kVector * kProductThreads * (rows == 1 ? kVectors : 1);
-      for (int i = kVector * threadIdx.x; i < columns_; i += step) {
-        const int next_row = rows == 1 ? 0 : 1;
-        const int next_column = rows == 1 ? kVector * kProductThreads : 0;
-        take(m, i, next_row, next_column, squares);
-      }
-#pragma unroll
-      for (int k = 0; k < kVectors; ++k) {
-        if (k >= rows || m + k >= batch_.count) break;
-#pragma unroll
-        for (int offset = 16; offset >= 1; offset /= 2) squares[k] += __shfl_xor_sync(~0u, squares[k], offset);
-        if (threadIdx.x % 32 == 0) squares_[(m + k) * kProductWarps + threadIdx.x / 32] = squares[k];
-      }
+  // `meanwhile` is called once, while the first loads are under way.
+  template <typename Meanwhile>
+  __device__ __forceinline__ void load(Meanwhile meanwhile) {
+    if (columns_ % kVector == 0) {
+      load_vectors(meanwhile);
+    } else {
+      meanwhile();
+      load_elements();
     }
     for (int m = 0; m < batch_.count; ++m) {
       Element* const x = memory_.activations + m * memory_.stride;
@@ -147,89 +138,126 @@ class NormalizedRows {
   static constexpr int kVector = 4;
   static constexpr int kVectors = 4;
 
-  __device__ __forceinline__ void take(int m, int i, int next_row, int next_column, float (&squares)[kVectors]) const {
-    Chunk<float, kVector> residual[kVectors];
-    Chunk<Element, kVector> input[kVectors];
-    uint4 weight[kVectors];
+  // Four vectors of a thread are under way at a time, of one row or, where there are several, of as many rows. A row's
+  // vectors are added up in their order in either case.
+  template <typename Meanwhile>
+  __device__ __forceinline__ void load_vectors(Meanwhile meanwhile) {
+    constexpr int kStep = kVector * kProductThreads;
+    const bool is_one_row = batch_.count == 1;
+    const int next_column = is_one_row ? kStep : 0;
+    const int next_row = is_one_row ? 0 : 1;
+    const int next = next_row * columns_ + next_column;
+    const int first = kVector * threadIdx.x;
+    const auto vectors_at = [&](int m, int i) {
+      return is_one_row ? (columns_ - i + kStep - 1) / kStep : i < columns_ ? batch_.count - m : 0;
+    };
+    fetch(first, next, first, next_column, vectors_at(0, first));
+    meanwhile();
+    bool is_fetched = true;
+    for (int m = 0; m < batch_.count; m += kVectors) {
+      float squares[kVectors] = {};
+      for (int i = first; i < columns_; i += kStep + (kVectors - 1) * next_column) {
+        const int vectors = vectors_at(m, i);
+        if (!is_fetched) fetch(m * columns_ + i, next, i, next_column, vectors);
+        is_fetched = false;
+#pragma unroll
+        for (int k = 0; k < kVectors; ++k) {
+          if (k >= vectors) break;
+          Element* const to = memory_.activations + (m + k * next_row) * memory_.stride + i + k * next_column;
+          const float of_vector = use(k, to);
+          if (is_one_row) {
+            squares[0] += of_vector;
+          } else {
+            squares[k] += of_vector;
+          }
+        }
+      }
+#pragma unroll
+      for (int k = 0; k < kVectors; ++k) {
+        if (m + k < batch_.count) store_squares(m + k, squares[k]);
+      }
+    }
+  }
+
+  __device__ __forceinline__ void fetch(int at, int next, int column, int next_column, int vectors) {
 #pragma unroll
     for (int k = 0; k < kVectors; ++k) {
-      residual[k] = {};
-      input[k] = {};
-      const int column = i + k * next_column;
-      const int count = m + k * next_row < batch_.count ? columns_ - column : 0;
-      const int64_t at = (batch_.first + m + k * next_row) * columns_ + column;
-      fetch(&residual[k], p_.residual + at, count);
-      fetch(&input[k], static_cast<const Element*>(p_.input) + at, count);
-      weight[k] = raw_weight(column, count);
-    }
-#pragma unroll
-    for (int k = 0; k < kVectors; ++k) {
-      const int column = i + k * next_column;
-      const int count = m + k * next_row < batch_.count ? columns_ - column : 0;
-      float r[kVector];
-      float x[kVector];
-      float w[kVector];
-      widen_chunk(&residual[k], r);
-      widen_chunk(&input[k], x);
-      widen_weight(weight[k], w);
-      float of_vector = 0.0f;
-#pragma unroll
-      for (int j = 0; j < kVector; ++j) {
-        const float sum = r[j] + x[j];
-        of_vector = fmaf(sum, sum, of_vector);
-        x[j] = sum * w[j] * kActivationScale<Element>;
-      }
-      // A row's vectors are added up in their order in either case.
-      if (next_row == 0) {
-        squares[0] += of_vector;
+      if (k >= vectors) break;
+      rows_[k].residual = *reinterpret_cast<const Chunk<float, kVector>*>(residual_ + at + k * next);
+      rows_[k].input = *reinterpret_cast<const Chunk<Element, kVector>*>(input_ + at + k * next);
+      const int from = column + k * next_column;
+      if (has_wide_weight()) {
+        rows_[k].weight = reinterpret_cast<const Chunk<float, kVector>*>(p_.norm_weight.data)[from / kVector];
       } else {
-        squares[k] += of_vector;
-      }
-      Element* const to = memory_.activations + (m + k * next_row) * memory_.stride + column;
-      if (count >= kVector) {
-        store_chunk(to, x);
-      } else {
-        store_elements(to, x, count);
+        const auto chunk = reinterpret_cast<const Chunk<Element, kVector>*>(p_.norm_weight.data)[from / kVector];
+#pragma unroll
+        for (int word = 0; word < chunk.kWords; ++word) rows_[k].weight.words[word] = chunk.words[word];
       }
     }
   }
 
-  // An incomplete vector is left with zeros, one that is not aligned is read element by element.
-  template <typename T>
-  __device__ __forceinline__ void fetch(Chunk<T, kVector>* chunk, const T* from, int count) const {
-    if (has_vectors_) {
-      if (count > 0) *chunk = *reinterpret_cast<const Chunk<T, kVector>*>(from);
+  __device__ __forceinline__ bool has_wide_weight() const {
+    return sizeof(Element) == 4 || p_.norm_weight.dtype == DType::kFloat32;
+  }
+
+  // Stores a vector of activations; returns its part of the squares.
+  __device__ __forceinline__ float use(int k, Element* to) const {
+    float r[kVector];
+    float x[kVector];
+    float w[kVector];
+    widen_chunk(&rows_[k].residual, r);
+    widen_chunk(&rows_[k].input, x);
+    if (has_wide_weight()) {
+      widen_chunk(&rows_[k].weight, w);
     } else {
-      fetch_elements(chunk, from, count);
+      Chunk<Element, kVector> chunk;
+#pragma unroll
+      for (int word = 0; word < chunk.kWords; ++word) chunk.words[word] = rows_[k].weight.words[word];
+      widen_chunk(&chunk, w);
+    }
+    float squares = 0.0f;
+#pragma unroll
+    for (int j = 0; j < kVector; ++j) {
+      const float sum = r[j] + x[j];
+      squares = fmaf(sum, sum, squares);
+      x[j] = sum * w[j] * kActivationScale<Element>;
+    }
+    store_chunk(to, x);
+    return squares;
+  }
+
+  __device__ __forceinline__ void load_elements() const {
+    for (int m = 0; m < batch_.count; ++m) {
+      float squares = 0.0f;
+      for (int i = threadIdx.x; i < columns_; i += kProductThreads) {
+        const float sum = residual_[m * columns_ + i] + static_cast<float>(input_[m * columns_ + i]);
+        const uint32_t weight = load_raw<Element>(p_.norm_weight, i);
+        squares = fmaf(sum, sum, squares);
+        memory_.activations[m * memory_.stride + i] =
+            narrow<Element>(sum * widen_raw<Element>(weight, p_.norm_weight.dtype) * kActivationScale<Element>);
+      }
+      store_squares(m, squares);
     }
   }
 
-  __device__ __forceinline__ uint4 raw_weight(int column, int count) const {
-    Chunk<float, kVector> wide = {};
-    if (sizeof(Element) == 4 || p_.norm_weight.dtype == DType::kFloat32) {
-      fetch(&wide, static_cast<const float*>(p_.norm_weight.data) + column, count);
-    } else {
-      Chunk<Element, kVector> chunk = {};
-      fetch(&chunk, static_cast<const Element*>(p_.norm_weight.data) + column, count);
-      memcpy(&wide, &chunk, sizeof(chunk));
-    }
-    return {wide.words[0], wide.words[1], wide.words[2], wide.words[3]};
-  }
-
-  __device__ __forceinline__ void widen_weight(const uint4& raw, float (&w)[kVector]) const {
-    if (sizeof(Element) == 4 || p_.norm_weight.dtype == DType::kFloat32) {
-      widen_chunk(reinterpret_cast<const Chunk<float, kVector>*>(&raw), w);
-    } else {
-      widen_chunk(reinterpret_cast<const Chunk<Element, kVector>*>(&raw), w);
-    }
+  __device__ __forceinline__ void store_squares(int m, float squares) const {
+#pragma unroll
+    for (int offset = 16; offset >= 1; offset /= 2) squares += __shfl_xor_sync(~0u, squares, offset);
+    if (threadIdx.x % 32 == 0) squares_[m * kProductWarps + threadIdx.x / 32] = squares;
   }
 
   const MambaLayerStepParams& p_;
   const BatchRows batch_;
   const ProductMemory<Element>& memory_;
   const int columns_;
-  const bool has_vectors_;
+  const float* const residual_;  // of the block's first row
+  const Element* const input_;
   float* const squares_;
+  struct {
+    Chunk<float, kVector> residual;
+    Chunk<Element, kVector> input;
+    Chunk<float, kVector> weight;  // as it lies in memory, in the first words
+  } rows_[kVectors];
 };
 
 template <typename Element>
@@ -240,12 +268,12 @@ __global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_in(const 
   const BatchRows batch = batch_rows(args, args.in_rows);
   const WeightMatrix matrix = {p.in_proj, columns, columns * sizeof(Element) % kPieceBytes == 0};
   const RowRange rows = range_of(args.in_shares, blockIdx.x);
-  const ProductMemory<Element> memory(columns);
+  const ProductMemory<Element> memory(columns, batch.count);
   WeightStream<Element> stream(matrix, rows, memory);
   ConvolvedOutput<Element> output(args, batch.first, squares);
 
   // Whatever ran before may have written any of this, so nothing is read yet.
-  if (threadIdx.x < kInPrefetches) prefetch_rows<Element>(matrix, rows, threadIdx.x);
+  prefetch_rows<Element>(matrix, rows, kInPrefetchBytes);
   if (rows.first + threadIdx.x < rows.end) output.prefetch(rows.first + threadIdx.x);
   constexpr int kLine = 128 / sizeof(float);
   for (int i = threadIdx.x * kLine; i < columns; i += kProductThreads * kLine) {
@@ -253,8 +281,10 @@ __global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_in(const 
   }
 
   follow_earlier_kernels();
-  stream.begin();
-  NormalizedRows<Element>(p, batch, memory, squares).load();
+  NormalizedRows<Element>(p, batch, memory, squares).load([&] {
+    stream.begin();
+    stream.begin_output(batch.count, output);
+  });
   __syncthreads();
   stream.multiply(batch.count, output);
 }

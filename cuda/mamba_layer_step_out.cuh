@@ -31,11 +31,12 @@ __global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_out(const
   const int columns = static_cast<int>(p.dim);
   const BatchRows batch = batch_rows(args, args.out_rows);
   const WeightMatrix matrix = {p.out_proj, columns, columns * sizeof(Element) % kPieceBytes == 0};
-  const ProductMemory<Element> memory(columns);
+  const ProductMemory<Element> memory(columns, batch.count);
   WeightStream<Element> stream(matrix, range_of(args.out_shares, blockIdx.x), memory);
   LayerOutput<Element> output = {args, batch.first};
 
   stream.begin();
+  stream.begin_output(batch.count, output);
   follow_earlier_kernels();
   load_activations(memory, static_cast<const Element*>(args.y) + batch.first * columns, columns, batch.count);
   stream.multiply(batch.count, output);

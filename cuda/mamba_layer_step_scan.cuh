@@ -95,11 +95,13 @@ class LayerScan {
   __device__ __forceinline__ void load_selected() {
     const int rank = static_cast<int>(p_.dt_rank);
     const int columns = rank + 2 * static_cast<int>(p_.dstate);
-    for (int m = 0; m < batch_.count; ++m) {
-      const float* const from = args_.selected + (batch_.first + m) * columns;
-      float* const to = selected_ + m * selected_stride_;
-      for (int i = threadIdx.x; i < columns; i += blockDim.x) to[i < rank ? i : i + rank_ - rank] = from[i];
-      for (int i = rank + threadIdx.x; i < rank_; i += blockDim.x) to[i] = 0.0f;
+    if (m_ < batch_.count) {
+      const float* const from = args_.selected + (batch_.first + m_) * columns;
+      float* const to = selected_ + m_ * selected_stride_;
+      const int first = threadIdx.x % kScanRowThreads;
+#pragma unroll 4
+      for (int i = first; i < columns; i += kScanRowThreads) to[i < rank ? i : i + rank_ - rank] = from[i];
+      for (int i = rank + first; i < rank_; i += kScanRowThreads) to[i] = 0.0f;
     }
     wait_for_copies();
     __syncthreads();

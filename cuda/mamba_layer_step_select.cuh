@@ -1,13 +1,10 @@
-// The second kernel of a layer's step: x_proj, which makes dt, B and C of u. It is short and leaves the device's memory
-// idle, so it also has the weights of the last kernel brought into the second-level cache, and it adds the input to the
-// residual, which the first kernel has read by now.
+// The second kernel of a layer's step: x_proj, which makes dt, B and C of u. It also adds the input to the residual,
+// which the first kernel has read by now.
 #pragma once
 
 #include "mamba_layer_step_args.cuh"
 
 namespace selective_scan {
-
-constexpr unsigned kAheadPrefetches = 16;  // of the weights of each block of the last kernel
 
 struct SelectedOutput {
   float* selected;  // of the block's first row of the batch
@@ -27,7 +24,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const bool has_whole_pieces = columns * sizeof(Element) % kPieceBytes == 0;
   const WeightMatrix matrix = {p.x_proj, columns, has_whole_pieces};
   const int64_t outputs = p.dt_rank + 2 * p.dstate;
-  const ProductMemory<Element> memory(columns);
+  const ProductMemory<Element> memory(columns, batch.count);
   WeightStream<Element> stream(matrix, range_of(args.select_shares, blockIdx.x), memory);
   SelectedOutput output = {args.selected + batch.first * outputs, outputs};
   const unsigned thread = blockIdx.x * kProductThreads + threadIdx.x;
@@ -37,17 +34,12 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const int64_t sums = batch.count * p.hidden;
 
   stream.begin();
+  stream.begin_output(batch.count, output);
   // The first kernel only reads these, so they can be read before it has ended.
   float sum = 0.0f;
   if (thread < sums) sum = __ldcg(residual + thread) + static_cast<float>(__ldcg(input + thread));
   follow_earlier_kernels();
   load_activations(memory, static_cast<const Element*>(args.u) + batch.first * columns, columns, batch.count);
-  if (blockIdx.y == 0) {
-    for (unsigned i = thread / kAheadPrefetches; i < args.out_shares.blocks; i += threads / kAheadPrefetches) {
-      const WeightMatrix next = {p.out_proj, columns, has_whole_pieces};
-      prefetch_rows<Element>(next, range_of(args.out_shares, i), thread % kAheadPrefetches);
-    }
-  }
   stream.multiply(batch.count, output);
   if (thread < sums) residual[thread] = sum;
   for (int64_t i = int64_t{thread} + threads; i < sums; i += threads) residual[i] += static_cast<float>(input[i]);

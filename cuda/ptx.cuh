@@ -125,6 +125,29 @@ __device__ __forceinline__ float value_of_lane(float value, int lane) {
   return other;
 }
 
+// sums += x * w^T of the tensor cores, x of 16 rows of which the last eight are 0, w of 8, both of 16 columns that are
+// float16 or bfloat16. Lane l has row l / 4 of both: of columns 2 * (l % 4) and the next a pair in the first word, of
+// those 8 further on one in the second. Of the sums it has row l / 4, at 2 * (l % 4) and the next, and then of row 8 +
+// l / 4.
+template <bool kIsFloat16>
+__device__ __forceinline__ void multiply_tile(float (&sums)[4], uint32_t x0, uint32_t x1, uint32_t w0, uint32_t w1) {
+#if __CUDA_ARCH__ >= 800
+  if constexpr (kIsFloat16) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %6, %5, %6}, {%7, %8}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(x0), "r"(x1), "r"(0), "r"(w0), "r"(w1));
+  } else {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %6, %5, %6}, {%7, %8}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(x0), "r"(x1), "r"(0), "r"(w0), "r"(w1));
+  }
+#endif
+}
+
 // A barrier of the block that warps may reach at different places of the code, but each warp as one; __syncthreads has
 // to be the same one for all threads.
 __device__ __forceinline__ void block_barrier() { asm volatile("bar.sync 0;" ::: "memory"); }

@@ -26,19 +26,20 @@ constexpr int kGroupRows = kGroupTiles * kTileRows;
 constexpr int kPieceBytes = 16;
 constexpr int kChunkPieces = 4;
 constexpr int kSumsStride = kGroupRows + 8;  // apart by a quarter of the banks
-constexpr int kSums = kProductWarps * kProductRows * kSumsStride;
 static_assert(kGroupRows == 32 && kProductRows <= kProductWarps, "a warp finishes one row of activations");
 
 constexpr int kStepPieces = kGroupTiles;
 constexpr int kStepSlots = kStepPieces * kProductThreads;
 
-// Steps that a warp has under way. 7.5 has neither the memory for more nor asynchronous copies.
-constexpr int product_steps(int capability) { return capability >= 80 ? 4 : 2; }
-
-// The shared memory of a block beside its rows of activations.
-constexpr int64_t product_bytes(int capability) {
-  return product_steps(capability) * kStepSlots * kPieceBytes + kSums * static_cast<int64_t>(sizeof(float));
+// Steps that a warp has under way: as many as leave room for the next kernel's on the same multiprocessor, whose shared
+// memory differs by compute capability. 7.5 has no asynchronous copies either.
+constexpr int product_steps(int capability) {
+  return capability < 80 ? 2 : capability == 80 ? 4 : capability >= 90 && capability < 120 ? 6 : 3;
 }
+
+// The shared memory of a block beside its rows of activations, and for each of them: sums and squares.
+constexpr int64_t ring_bytes(int capability) { return product_steps(capability) * kStepSlots * kPieceBytes; }
+constexpr int64_t kRowSumBytes = kProductWarps * kSumsStride * sizeof(float);
 
 // Of a row of activations in shared memory: whole chunks, and rows of them that start half the banks apart.
 __host__ __device__ constexpr int64_t activation_stride(int64_t columns, int64_t element) {
@@ -70,15 +71,13 @@ __device__ __forceinline__ RowRange range_of(const RowShares& shares, unsigned b
   return {shares.first_of(block), shares.first_of(block + 1)};
 }
 
-// Fetches the first bytes of some rows into the second-level cache: a lane up to kPrefetchBytes.
-constexpr int64_t kPrefetchBytes = 4096;
+// Fetches the first bytes of some rows into the second-level cache, a line or two of a thread's.
 template <typename Element>
-__device__ __forceinline__ void prefetch_rows(const WeightMatrix& matrix, RowRange rows, unsigned lane) {
-  if (!matrix.has_whole_pieces) return;
+__device__ __forceinline__ void prefetch_rows(const WeightMatrix& matrix, RowRange rows, int64_t most_bytes) {
   const int64_t row_bytes = matrix.columns * static_cast<int64_t>(sizeof(Element));
-  const int64_t begin = rows.first * row_bytes + lane * kPrefetchBytes;
-  const int64_t bytes = min(kPrefetchBytes, rows.end * row_bytes - begin);
-  if (bytes > 0) prefetch(static_cast<const char*>(matrix.data) + begin, static_cast<uint32_t>(bytes));
+  const char* const begin = static_cast<const char*>(matrix.data) + rows.first * row_bytes;
+  const int bytes = static_cast<int>(min(most_bytes, (rows.end - rows.first) * row_bytes));
+  for (int i = threadIdx.x * 128; i < bytes; i += kProductThreads * 128) prefetch_line(begin + i);
 }
 
 // What a block keeps in shared memory: the ring, each warp's sums, and the rows of activations.
@@ -92,15 +91,17 @@ struct ProductMemory {
 #endif
   );
   uint4* ring;
-  float* sums;
+  float* sums;  // of `rows` rows of activations, by warps
   Element* activations;
   int stride;  // elements of a row of activations
+  int rows;
 
-  __device__ __forceinline__ explicit ProductMemory(int columns)
+  __device__ __forceinline__ ProductMemory(int columns, int rows)
       : ring(reinterpret_cast<uint4*>(block_memory())),
         sums(reinterpret_cast<float*>(ring + kSteps * kStepSlots)),
-        activations(reinterpret_cast<Element*>(sums + kSums)),
-        stride(static_cast<int>(activation_stride(columns, sizeof(Element)) / sizeof(Element))) {}
+        activations(reinterpret_cast<Element*>(sums + rows * (kRowSumBytes / sizeof(float)))),
+        stride(static_cast<int>(activation_stride(columns, sizeof(Element)) / sizeof(Element))),
+        rows(rows) {}
 };
 
 // Copies rows of activations as they are, with zeros up to the end of the last chunk, and waits for them.
@@ -129,7 +130,7 @@ __device__ __forceinline__ void load_activations(const ProductMemory<Element>& m
 // The products of one lane of a warp for one tile.
 template <typename Element>
 struct TileSums {
-#if __CUDA_ARCH__ >= 800
+#if __CUDA_ARCH__ >= 800 || defined(SELECTIVE_SCAN_EMULATOR)
   static constexpr bool kTensorCores = sizeof(Element) == 2;
 #else
   static constexpr bool kTensorCores = false;
@@ -140,21 +141,7 @@ struct TileSums {
 // sums += activations (16 x 16, of which the lower eight rows are 0) * weights^T (16 x 8).
 template <typename Element>
 __device__ __forceinline__ void multiply_add(float (&sums)[4], uint32_t a0, uint32_t a1, uint32_t w0, uint32_t w1) {
-#if __CUDA_ARCH__ >= 800
-  if constexpr (std::is_same_v<Element, __half>) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %6, %5, %6}, {%7, %8}, "
-        "{%0, %1, %2, %3};"
-        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-        : "r"(a0), "r"(a1), "r"(0), "r"(w0), "r"(w1));
-  } else {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %6, %5, %6}, {%7, %8}, "
-        "{%0, %1, %2, %3};"
-        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-        : "r"(a0), "r"(a1), "r"(0), "r"(w0), "r"(w1));
-  }
-#endif
+  multiply_tile<std::is_same_v<Element, __half>>(sums, a0, a1, w0, w1);
 }
 
 template <typename Element>
@@ -165,18 +152,15 @@ class WeightStream {
       : matrix_(matrix),
         memory_(memory),
         slots_(reinterpret_cast<Piece*>(memory.ring) + threadIdx.x),
+        first_row_(rows.first),
         rows_(static_cast<int>(rows.end - rows.first)),
         tiles_((rows_ + kTileRows - 1) / kTileRows),
         chunks_((matrix.columns + kChunk - 1) / kChunk),
         warp_(threadIdx.x / 32),
         row_in_tile_(threadIdx.x % 32 / kChunkPieces),
         piece_in_chunk_(threadIdx.x % kChunkPieces),
-        lane_chunks_((matrix.columns - piece_in_chunk_ * kPiece + kChunk - 1) / kChunk),
-        first_row_(rows.first),
-        first_piece_(static_cast<const Element*>(matrix.data) + (rows.first + row_in_tile_) * matrix.columns +
-                     piece_in_chunk_ * kPiece) {
-    next_.chunk = warp_;
-    next_.group = warp_ < chunks_ ? 0 : tiles_;
+        lane_chunks_((matrix.columns - piece_in_chunk_ * kPiece + kChunk - 1) / kChunk) {
+    enter_group(0);
   }
 
   // Starts as many copies as there is room for.
@@ -187,22 +171,27 @@ class WeightStream {
 
   // Multiplies all rows. `output.begin(row, m)` is called before the values of some rows come, and `output.end(value)`
   // with the product of matrix row `row` and activations m; by the same thread, for rows and activations that there
-  // are.
+  // are. The first of these calls is begin_output(), where its loads are in nobody's way.
+  template <typename Output>
+  __device__ __forceinline__ void begin_output(int batch, Output& output) const {
+    if (has_output(0, batch)) output.begin(first_row_ + threadIdx.x % 32, warp_);
+  }
+
   template <typename Output>
   __device__ __forceinline__ void multiply(int batch, Output& output) {
     const int lane = threadIdx.x % 32;
     for (int group = 0; group < tiles_; group += kGroupTiles) {
-      const int row = group * kTileRows + lane;
-      const bool has_output = row < rows_ && warp_ < batch;
-      if (has_output) output.begin(first_row_ + row, warp_);
       sum_group(group, batch);
       __syncthreads();
-      if (has_output) {
+      if (has_output(group, batch)) {
         float value = 0.0f;
 #pragma unroll
         for (int warp = 0; warp < kProductWarps; ++warp) value += *sums_of(warp, warp_, lane);
         output.end(value);
       }
+      const int next = group + kGroupTiles;
+      if (next >= tiles_) break;
+      if (has_output(next, batch)) output.begin(first_row_ + next * kTileRows + lane, warp_);
       __syncthreads();
     }
   }
@@ -215,72 +204,89 @@ class WeightStream {
 
   // Which of a group's tiles, and of a warp's next chunks, the pieces of a step are of.
   struct StepShape {
+    StepShape() = default;
     __device__ __forceinline__ explicit StepShape(int tiles_left)
         : tiles(min(tiles_left, kGroupTiles)),
-          next_tile(tiles == 1 ? 0 : 1),
           next_chunk(tiles == 1 ? kProductWarps : 0),
-          third_tile(tiles <= 2 ? 0 : 2),
           third_chunk(tiles == 1   ? 2 * kProductWarps
                       : tiles == 2 ? kProductWarps
                                    : 0),
           chunks(tiles == 1   ? 4 * kProductWarps
                  : tiles == 2 ? 2 * kProductWarps
                               : kProductWarps) {}
-    __device__ __forceinline__ int tile_of(int piece) const { return piece % 2 * next_tile + piece / 2 * third_tile; }
+    __device__ __forceinline__ int tile_of(int piece) const {
+      return (tiles == 1 ? 0 : piece % 2) + (tiles <= 2 ? 0 : piece / 2 * 2);
+    }
     __device__ __forceinline__ int chunk_of(int piece) const {
       return piece % 2 * next_chunk + piece / 2 * third_chunk;
     }
     int tiles;
-    int next_tile;
     int next_chunk;
-    int third_tile;
     int third_chunk;
     int chunks;  // to the next step
   };
 
-  __device__ __forceinline__ float* sums_of(int warp, int m, int row) const {
-    return memory_.sums + (warp * kProductRows + m) * kSumsStride + row;
+  __device__ __forceinline__ bool has_output(int group, int batch) const {
+    return group * kTileRows + static_cast<int>(threadIdx.x % 32) < rows_ && warp_ < batch;
   }
 
-  // Steps are copied in the order in which they are multiplied with: group by group, of each the warp's chunks.
+  __device__ __forceinline__ float* sums_of(int warp, int m, int row) const {
+    return memory_.sums + (warp * memory_.rows + m) * kSumsStride + row;
+  }
+
+  // Steps are copied in the order in which they are multiplied with: group by group, of each the warp's chunks. Where
+  // the next one's pieces are is always at hand.
+  __device__ __forceinline__ void enter_group(int group) {
+    next_group_ = group;
+    next_chunk_ = group < tiles_ ? warp_ : chunks_;
+    next_ = StepShape(tiles_ - group);
+    const int row = group * kTileRows + row_in_tile_;
+    const Element* const first = static_cast<const Element*>(matrix_.data) + (first_row_ + row) * matrix_.columns +
+                                 piece_in_chunk_ * kPiece + warp_ * kChunk;
+#pragma unroll
+    for (int i = 0; i < kStepPieces; ++i) {
+      const int tile_row = next_.tile_of(i) * kTileRows;
+      pieces_[i] = first + static_cast<int64_t>(tile_row) * matrix_.columns + next_.chunk_of(i) * kChunk;
+      // Chunks from the next one on that the lane has a piece of, for a row that there is.
+      chunks_left_[i] = row + tile_row < rows_ ? lane_chunks_ - warp_ - next_.chunk_of(i) : 0;
+    }
+  }
+
   __device__ __forceinline__ void copy_step(int slot) {
-    if (next_.group < tiles_) {
-      const StepShape shape(tiles_ - next_.group);
-      const Element* const from =
-          first_piece_ + static_cast<int64_t>(next_.group) * kTileRows * matrix_.columns + next_.chunk * kChunk;
+    if (next_chunk_ < chunks_) {
       Piece* const to = slots_ + slot * kStepSlots;
       if (matrix_.has_whole_pieces) {
-        const int rows = rows_ - next_.group * kTileRows - row_in_tile_;
-        const int chunks = lane_chunks_ - next_.chunk;
 #pragma unroll
         for (int i = 0; i < kStepPieces; ++i) {
-          const int row = shape.tile_of(i) * kTileRows;
-          const int chunk = shape.chunk_of(i);
-          copy_async_line(to + i * kProductThreads, from + static_cast<int64_t>(row) * matrix_.columns + chunk * kChunk,
-                          row < rows && chunk < chunks);
+          copy_async_line(to + i * kProductThreads, pieces_[i], chunks_left_[i] > 0);
         }
       } else {
-        copy_elements(shape, from, to);
+        copy_elements(to);
       }
-      next_.chunk += shape.chunks;
-      if (next_.chunk >= chunks_) {
-        next_.chunk = warp_;
-        next_.group += kGroupTiles;
+      next_chunk_ += next_.chunks;
+      if (next_chunk_ < chunks_) {
+#pragma unroll
+        for (int i = 0; i < kStepPieces; ++i) {
+          pieces_[i] += next_.chunks * kChunk;
+          chunks_left_[i] -= next_.chunks;
+        }
+      } else {
+        enter_group(next_group_ + kGroupTiles);
       }
     }
     commit_copies();
   }
 
-  __device__ __forceinline__ void copy_elements(const StepShape& shape, const Element* from, Piece* to) const {
+  __device__ __forceinline__ void copy_elements(Piece* to) const {
 #pragma unroll 1
-    for (int i = 0; i < kStepPieces; ++i) {
-      const int row = shape.tile_of(i) * kTileRows;
-      const int chunk = shape.chunk_of(i);
-      const int column = (next_.chunk + chunk) * kChunk + piece_in_chunk_ * kPiece;
-      const bool has_row = next_.group * kTileRows + row_in_tile_ + row < rows_;
-      to[i * kProductThreads] = {};
-      fetch_elements(to + i * kProductThreads, from + static_cast<int64_t>(row) * matrix_.columns + chunk * kChunk,
-                     has_row ? matrix_.columns - column : 0);
+    for (int k = 0; k < kPiece; ++k) {
+#pragma unroll
+      for (int i = 0; i < kStepPieces; ++i) {
+        const int column = (next_chunk_ + next_.chunk_of(i)) * kChunk + piece_in_chunk_ * kPiece + k;
+        const bool is_there = chunks_left_[i] > 0 && column < matrix_.columns;
+        auto* const target = reinterpret_cast<Element*>(to + i * kProductThreads) + k;
+        *target = is_there ? pieces_[i][k] : narrow<Element>(0.0f);
+      }
     }
   }
 
@@ -369,19 +375,22 @@ class WeightStream {
   const WeightMatrix matrix_;
   const ProductMemory<Element> memory_;
   Piece* const slots_;  // the lane's first of the ring
-  const int rows_;      // that the block has
+  const int64_t first_row_;
+  const int rows_;  // that the block has
   const int tiles_;
   const int chunks_;
   const int warp_;
   const int row_in_tile_;
   const int piece_in_chunk_;
   const int lane_chunks_;  // in which the lane has a piece
-  const int64_t first_row_;
-  const Element* const first_piece_;
-  struct {
-    int group;
-    int chunk;
-  } next_;        // step to copy
+
+  // The step to copy.
+  int next_group_;
+  int next_chunk_;
+  StepShape next_;
+  const Element* pieces_[kStepPieces];
+  int chunks_left_[kStepPieces];
+
   int slot_ = 0;  // of the step to multiply with
 };
 

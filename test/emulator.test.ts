@@ -48,6 +48,7 @@ describeWhereBuilt(
     test.each([
       { kernel: 'causal_conv1d', cases: 300 },
       { kernel: 'lane_scan', cases: 6 },
+      { kernel: 'mamba_layer_step', cases: 30 },
       { kernel: 'specialized_scan', cases: 12 },
       { kernel: 'selective_scan', cases: 12 },
     ])(
