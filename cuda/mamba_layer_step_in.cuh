@@ -261,7 +261,8 @@ class NormalizedRows {
 };
 
 template <typename Element>
-__global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_in(const __grid_constant__ LayerStepArgs args) {
+__global__ void __launch_bounds__(kProductThreads, kProductBlocks<Element>)
+    mamba_layer_step_in(const __grid_constant__ LayerStepArgs args) {
   __shared__ float squares[kProductRows * kProductWarps];
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.hidden);

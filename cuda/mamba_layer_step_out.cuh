@@ -26,7 +26,8 @@ struct LayerOutput {
 };
 
 template <typename Element>
-__global__ void __launch_bounds__(kProductThreads, 2) mamba_layer_step_out(const __grid_constant__ LayerStepArgs args) {
+__global__ void __launch_bounds__(kProductThreads, kProductBlocks<Element>)
+    mamba_layer_step_out(const __grid_constant__ LayerStepArgs args) {
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.dim);
   const BatchRows batch = batch_rows(args, args.out_rows);

@@ -244,7 +244,7 @@ class LayerScan {
 };
 
 template <typename Element>
-__global__ void __launch_bounds__(kScanRowThreads* kMostScanRows)
+__global__ void __launch_bounds__(kScanRowThreads* kMostScanRows, 1)
     mamba_layer_step_scan(const __grid_constant__ LayerStepArgs args) {
   LayerScan<Element> scan(args);
   scan.fetch();

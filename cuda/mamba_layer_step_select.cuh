@@ -16,7 +16,7 @@ struct SelectedOutput {
 };
 
 template <typename Element>
-__global__ void __launch_bounds__(kProductThreads, 2)
+__global__ void __launch_bounds__(kProductThreads, kProductBlocks<Element>)
     mamba_layer_step_select(const __grid_constant__ LayerStepArgs args) {
   const MambaLayerStepParams& p = args.params;
   const int columns = static_cast<int>(p.dim);

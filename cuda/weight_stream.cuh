@@ -19,6 +19,9 @@ namespace selective_scan {
 
 constexpr int kProductWarps = 8;
 constexpr int kProductThreads = 32 * kProductWarps;
+// Blocks that a multiprocessor has registers for: this kernel's and the next one's. Sums of float32 take more.
+template <typename Element>
+constexpr int kProductBlocks = sizeof(Element) == 4 ? 1 : 2;
 constexpr int kProductRows = 8;  // of activations that a block multiplies with
 constexpr int kTileRows = 8;
 constexpr int kGroupTiles = 4;  // tiles that are summed up at a time
