@@ -122,10 +122,12 @@ class NormalizedRows {
   // `meanwhile` is called once, while the first loads are under way.
   template <typename Meanwhile>
   __device__ __forceinline__ void load(Meanwhile meanwhile) {
-    if (columns_ % kVector == 0) {
-      load_vectors(meanwhile);
+    const bool has_vectors = columns_ % kVector == 0;
+    if (has_vectors) fetch_first();
+    meanwhile();
+    if (has_vectors) {
+      load_vectors();
     } else {
-      meanwhile();
       load_elements();
     }
     for (int m = 0; m < batch_.count; ++m) {
@@ -137,32 +139,24 @@ class NormalizedRows {
  private:
   static constexpr int kVector = 4;
   static constexpr int kVectors = 4;
+  static constexpr int kStep = kVector * kProductThreads;
 
   // Four vectors of a thread are under way at a time, of one row or, where there are several, of as many rows. A row's
   // vectors are added up in their order in either case.
-  template <typename Meanwhile>
-  __device__ __forceinline__ void load_vectors(Meanwhile meanwhile) {
-    constexpr int kStep = kVector * kProductThreads;
+  __device__ __forceinline__ void load_vectors() {
     const bool is_one_row = batch_.count == 1;
     const int next_column = is_one_row ? kStep : 0;
     const int next_row = is_one_row ? 0 : 1;
-    const int next = next_row * columns_ + next_column;
     const int first = kVector * threadIdx.x;
-    const auto vectors_at = [&](int m, int i) {
-      return is_one_row ? (columns_ - i + kStep - 1) / kStep : i < columns_ ? batch_.count - m : 0;
-    };
-    fetch(first, next, first, next_column, vectors_at(0, first));
-    meanwhile();
     bool is_fetched = true;
     for (int m = 0; m < batch_.count; m += kVectors) {
       float squares[kVectors] = {};
       for (int i = first; i < columns_; i += kStep + (kVectors - 1) * next_column) {
-        const int vectors = vectors_at(m, i);
-        if (!is_fetched) fetch(m * columns_ + i, next, i, next_column, vectors);
+        if (!is_fetched) fetch(m, i);
         is_fetched = false;
 #pragma unroll
         for (int k = 0; k < kVectors; ++k) {
-          if (k >= vectors) break;
+          if (k >= vectors_) break;
           Element* const to = memory_.activations + (m + k * next_row) * memory_.stride + i + k * next_column;
           const float of_vector = use(k, to);
           if (is_one_row) {
@@ -179,10 +173,17 @@ class NormalizedRows {
     }
   }
 
-  __device__ __forceinline__ void fetch(int at, int next, int column, int next_column, int vectors) {
+  __device__ __forceinline__ void fetch_first() { fetch(0, kVector * threadIdx.x); }
+
+  __device__ __forceinline__ void fetch(int m, int column) {
+    const bool is_one_row = batch_.count == 1;
+    const int next_column = is_one_row ? kStep : 0;
+    const int next = is_one_row ? kStep : columns_;
+    const int at = m * columns_ + column;
+    vectors_ = is_one_row ? (columns_ - column + kStep - 1) / kStep : column < columns_ ? batch_.count - m : 0;
 #pragma unroll
     for (int k = 0; k < kVectors; ++k) {
-      if (k >= vectors) break;
+      if (k >= vectors_) break;
       rows_[k].residual = *reinterpret_cast<const Chunk<float, kVector>*>(residual_ + at + k * next);
       rows_[k].input = *reinterpret_cast<const Chunk<Element, kVector>*>(input_ + at + k * next);
       const int from = column + k * next_column;
@@ -258,6 +259,7 @@ class NormalizedRows {
     Chunk<Element, kVector> input;
     Chunk<float, kVector> weight;  // as it lies in memory, in the first words
   } rows_[kVectors];
+  int vectors_ = 0;  // of rows_ that are there, or more
 };
 
 template <typename Element>
