@@ -10,6 +10,7 @@
 #include "graph.cuh"
 #include "host_copies.cuh"
 #include "linear.cuh"
+#include "mamba_layer_step.cuh"
 #include "queue.cuh"
 #include "rms_norm.cuh"
 #include "roofs.cuh"
@@ -105,6 +106,7 @@ const Backend& cuda_backend() {
       causal_conv1d_update,
       embedding,
       linear,
+      mamba_layer_step,
       rms_norm,
       sample,
       softmax,

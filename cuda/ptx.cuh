@@ -87,6 +87,18 @@ __device__ __forceinline__ void copy_async_line(void* shared, const void* global
 #endif
 }
 
+// The same, or zeros, which reads nothing.
+__device__ __forceinline__ void copy_async_line(void* shared, const void* global, bool is_there) {
+#if __CUDA_ARCH__ >= 800
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(address), "l"(global),
+               "r"(is_there ? 16 : 0)
+               : "memory");
+#else
+  *static_cast<uint4*>(shared) = is_there ? *static_cast<const uint4*>(global) : uint4{};
+#endif
+}
+
 // Closes the group of copies started so far. Closed early, a group is long done when it is waited for.
 __device__ __forceinline__ void commit_copies() {
 #if __CUDA_ARCH__ >= 800
@@ -111,6 +123,29 @@ __device__ __forceinline__ float value_of_lane(float value, int lane) {
                : "=f"(other)
                : "f"(value), "r"(lane), "n"(kStay << 8 | 31));
   return other;
+}
+
+// sums += x * w^T of the tensor cores, x of 16 rows of which the last eight are 0, w of 8, both of 16 columns that are
+// float16 or bfloat16. Lane l has row l / 4 of both: of columns 2 * (l % 4) and the next a pair in the first word, of
+// those 8 further on one in the second. Of the sums it has row l / 4, at 2 * (l % 4) and the next, and then of row 8 +
+// l / 4.
+template <bool kIsFloat16>
+__device__ __forceinline__ void multiply_tile(float (&sums)[4], uint32_t x0, uint32_t x1, uint32_t w0, uint32_t w1) {
+#if __CUDA_ARCH__ >= 800
+  if constexpr (kIsFloat16) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %6, %5, %6}, {%7, %8}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(x0), "r"(x1), "r"(0), "r"(w0), "r"(w1));
+  } else {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %6, %5, %6}, {%7, %8}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(x0), "r"(x1), "r"(0), "r"(w0), "r"(w1));
+  }
+#endif
 }
 
 // A barrier of the block that warps may reach at different places of the code; __syncthreads has to be the same one for

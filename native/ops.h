@@ -14,6 +14,7 @@
 #include "ops/dtype.h"
 #include "ops/embedding.h"
 #include "ops/linear.h"
+#include "ops/mamba_layer_step.h"
 #include "ops/rms_norm.h"
 #include "ops/sample.h"
 #include "ops/selective_scan.h"
@@ -142,6 +143,7 @@ struct Backend {
   Status (*causal_conv1d_update)(const Call& call, const CausalConv1dUpdateParams& params);
   Status (*embedding)(const Call& call, const EmbeddingParams& params);
   Status (*linear)(const Call& call, const LinearParams& params);
+  Status (*mamba_layer_step)(const Call& call, const MambaLayerStepParams& params);
   Status (*rms_norm)(const Call& call, const RmsNormParams& params);
   Status (*sample)(const Call& call, const SampleParams& params);
   Status (*softmax)(const Call& call, const SoftmaxParams& params);

@@ -34,6 +34,12 @@ export {
   type SplitLinearResult,
 } from './ops/linear.js';
 export { logSoftmax, logSoftmaxSync } from './ops/log-softmax.js';
+export {
+  type MambaLayerStepOptions,
+  type MambaLayerStepResult,
+  mambaLayerStep,
+  mambaLayerStepSync,
+} from './ops/mamba-layer-step.js';
 export type { Progress } from './ops/progress.js';
 export { type RmsNormOptions, type RmsNormResult, rmsNorm, rmsNormSync } from './ops/rms-norm.js';
 export { type SampleOptions, type SampleResult, type SampleRule, sample, sampleSync } from './ops/sample.js';

@@ -86,6 +86,16 @@ export interface Native {
     control: CallControl | undefined,
     ...arrays: readonly NativeArray[]
   ): Promise<void> | undefined;
+  mambaLayerStep(
+    queue: number,
+    isPromise: boolean,
+    sizes: Float64Array,
+    eps: number,
+    mixerNormEps: number | undefined,
+    slots: RawView | undefined,
+    control: CallControl | undefined,
+    ...arrays: readonly NativeArray[]
+  ): Promise<void> | undefined;
   embedding(
     queue: number,
     isPromise: boolean,

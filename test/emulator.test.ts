@@ -48,6 +48,7 @@ describeWhereBuilt(
     test.each([
       { kernel: 'causal_conv1d', cases: 1000 },
       { kernel: 'lane_scan', cases: 6 },
+      { kernel: 'mamba_layer_step', cases: 30 },
       { kernel: 'row_kernels', cases: 6 },
       { kernel: 'specialized_scan', cases: 12 },
       { kernel: 'selective_scan', cases: 12 },

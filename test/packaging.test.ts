@@ -26,6 +26,8 @@ const publicNames = [
   'linearSync',
   'logSoftmax',
   'logSoftmaxSync',
+  'mambaLayerStep',
+  'mambaLayerStepSync',
   'measureRoofs',
   'rmsNorm',
   'rmsNormSync',

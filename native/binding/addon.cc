@@ -9,6 +9,7 @@
 #include "environment.h"
 #include "errors.h"
 #include "linear.h"
+#include "mamba_layer_step.h"
 #include "memory.h"
 #include "pinned.h"
 #include "rms_norm.h"
@@ -37,6 +38,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("selectiveScan", Napi::Function::New(env, guarded<selective_scan>));
   exports.Set("selectiveStateUpdate", Napi::Function::New(env, guarded<selective_state_update>));
   exports.Set("linear", Napi::Function::New(env, guarded<linear>));
+  exports.Set("mambaLayerStep", Napi::Function::New(env, guarded<mamba_layer_step>));
   exports.Set("rmsNorm", Napi::Function::New(env, guarded<rms_norm>));
   exports.Set("sample", Napi::Function::New(env, guarded<sample>));
   exports.Set("softmax", Napi::Function::New(env, guarded<softmax>));

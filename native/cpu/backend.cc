@@ -9,6 +9,7 @@
 #include "cpu_info.h"
 #include "embedding.h"
 #include "linear.h"
+#include "mamba_layer_step.h"
 #include "memory.h"
 #include "rms_norm.h"
 #include "sample.h"
@@ -126,6 +127,7 @@ const Backend& cpu_backend() {
       cpu_causal_conv1d_update,
       cpu_embedding,
       cpu_linear,
+      cpu_mamba_layer_step,
       cpu_rms_norm,
       cpu_sample,
       cpu_softmax,

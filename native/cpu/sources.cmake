@@ -10,6 +10,7 @@ set(SELECTIVE_SCAN_CPU_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/cpu_info.cc
   ${CMAKE_CURRENT_LIST_DIR}/embedding.cc
   ${CMAKE_CURRENT_LIST_DIR}/linear.cc
+  ${CMAKE_CURRENT_LIST_DIR}/mamba_layer_step.cc
   ${CMAKE_CURRENT_LIST_DIR}/memory.cc
   ${CMAKE_CURRENT_LIST_DIR}/rms_norm.cc
   ${CMAKE_CURRENT_LIST_DIR}/sample.cc
@@ -41,6 +42,7 @@ set(SELECTIVE_SCAN_VECTOR_OPS
   causal_conv1d
   embedding
   linear
+  mamba_layer_step
   rms_norm
   sample
   selective_scan

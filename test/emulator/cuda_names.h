@@ -121,6 +121,13 @@ inline size_t __cvta_generic_to_shared(const void* memory) {
 
 inline void* __cvta_shared_to_generic(size_t address) { return emulator::shared_memory() + address; }
 
+template <typename T>
+T __ldcg(const T* address) {
+  return *address;
+}
+
+inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
+
 inline float __saturatef(float x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 
 inline void sincospif(float half_turns, float* sine, float* cosine) {

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "../ops.h"
+
+namespace selective_scan {
+
+// The op of the backend's table.
+Status cpu_mamba_layer_step(const Call& call, const MambaLayerStepParams& params);
+
+}  // namespace selective_scan

@@ -1,0 +1,8 @@
+#include "simd_avx512.h"
+#include "mamba_layer_step_kernel.h"
+
+namespace selective_scan {
+
+const LayerStepRows& mamba_layer_step_avx512() { return kLayerStepRows; }
+
+}  // namespace selective_scan
