@@ -1,6 +1,8 @@
 // Takes the place of cuda/ptx.cuh; what each function is for is said there.
 #pragma once
 
+#include <cuda_fp16.h>
+
 #include <cmath>
 #include <utility>
 
