@@ -60,6 +60,7 @@ export interface Native {
   endCapture(): NativeGraph;
   dropCapture(): void;
   replay(graph: NativeGraph): void;
+  runGraph(graph: NativeGraph): Promise<void>;
   releaseGraph(graph: NativeGraph): void;
 
   allocatePinned(bytes: number): ArrayBuffer;
