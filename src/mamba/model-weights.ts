@@ -120,8 +120,8 @@ class Loader {
 
   /** In float32, with other dims if they are given. */
   async vector(name: string, reshape?: (dims: readonly number[]) => (number | undefined)[]): Promise<Tensor> {
-    const tensor = await this.#load(name, 'float32');
-    if (reshape === undefined) return tensor;
+    if (reshape === undefined) return this.#load(name, 'float32');
+    using tensor = await this.#read(name, 'float32', this.#placement.device);
     const reshaped = tensor.reshape(reshape(tensor.dims) as number[]);
     this.#loaded.push(reshaped);
     return reshaped;
