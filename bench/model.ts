@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MambaForCausalLM, parseMambaConfig } from 'selective-scan/mamba';
+import { MambaForCausalLM } from 'selective-scan/mamba';
 import type { Columns } from './table';
 
 /** A whole model: reading prompts, and writing after them, greedily. */
@@ -27,10 +27,7 @@ const runs = 3;
 
 /** Random weights of a published shape. */
 function published(hiddenSize: number, layers: number) {
-  const config = parseMambaConfig({
-    ...{ model_type: 'mamba', hidden_size: hiddenSize, num_hidden_layers: layers, vocab_size: 50280 },
-    eos_token_id: null,
-  });
+  const config = { model_type: 'mamba', hidden_size: hiddenSize, num_hidden_layers: layers, vocab_size: 50280 };
   return (device: string) => MambaForCausalLM.fromConfig(config, { device, dtype: 'bfloat16' });
 }
 

@@ -106,6 +106,11 @@ describeOnEachDevice((device) => {
   });
 });
 
+test('a config that is none', async () => {
+  const failure = { code: 'ERR_CHECKPOINT', about: 'hidden_size' };
+  expectFailure(await rejectionOf(MambaForCausalLM.fromConfig({ model_type: 'mamba', hidden_size: -1 })), failure);
+});
+
 test('a named device that is missing is an error', async () => {
   const loading = MambaForCausalLM.load(goldenCheckpoint('plain'), { device: 'cuda:99' });
   expectFailure(await rejectionOf(loading), { code: 'ERR_DEVICE', about: 'cuda:99' });

@@ -105,6 +105,16 @@ describeOnEachDevice((device) => {
     expect(together).toEqual(apart);
   });
 
+  test('calls made at the same time leave the event loop to others', async () => {
+    using large = await loadRandomModel(device, { hidden_size: 1024, intermediate_size: 2048 });
+    const start = performance.now();
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    await Promise.all([large.forward(someTokens(1500)), large.forward(someTokens(1500))]);
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(0.1 * (performance.now() - start));
+  });
+
   describe('generation', () => {
     test('leaves a state after what it made', async () => {
       using state = model.newState();
@@ -202,7 +212,7 @@ describeOnEachDevice((device) => {
       });
 
       test('those of a model of other weights', async () => {
-        using other = await loadRandomModel(device, { hiddenSize: 25 });
+        using other = await loadRandomModel(device, { hidden_size: 25 });
         expectFailure(await rejectionOf(other.restoreState(bytes)), { code: 'ERR_CHECKPOINT', about: 'model' });
         const kind = { code: 'ERR_OPTION', about: 'Uint8Array' };
         expectFailure(await rejectionOf(model.restoreState('bytes' as never)), kind);

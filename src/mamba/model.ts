@@ -1,29 +1,25 @@
 import { checkSize } from '../check.js';
-import { readyDevice } from '../device.js';
 import { SelectiveScanError } from '../errors.js';
-import { checkSignal, readSignal, throwIfAborted, type WaitOptions } from '../signal.js';
+import { readSignal, throwIfAborted, type WaitOptions } from '../signal.js';
 import { Tensor } from '../tensor.js';
-import { Backbone } from './backbone.js';
-import type { ChatMessage } from './chat-template.js';
+import type { Backbone } from './backbone.js';
 import { Checkpoint } from './checkpoint.js';
 import { pack } from './chunks.js';
-import type { MambaConfig } from './config.js';
+import { type MambaConfig, parseMambaConfig } from './config.js';
 import type { FloatDType } from './float-conversion.js';
 import { type ForwardOptions, readForwardOptions } from './forward-options.js';
 import { type BatchToken, type GeneratedToken, generateTokens } from './generate.js';
 import { type GenerateOptions, type Generation, readGenerateOptions } from './generate-options.js';
+import { buildBackbone, loadBackbone } from './load-backbone.js';
 import { checkFloatDType, type LoadOptions, readLoadOptions } from './load-options.js';
-import { loadWeights, type WeightSource } from './model-weights.js';
+import { encodePrompt, type Prompt, requireTokenizer } from './prompt.js';
 import { randomWeights } from './random-weights.js';
 import { readPrompts } from './reading.js';
 import { fingerprint, packState, type SavedLayer, unpackState } from './saved-state.js';
 import { perplexityOf, type Score, scoreTokens } from './score.js';
-import { type LayerState, layerDims, type MambaState, makeState, makeZeroState, type StateOwner } from './state.js';
-import { checkBatch, checkTokenIds, isTokenIds, type TokenIds } from './token-ids.js';
+import { type LayerState, layerDims, type MambaState, makeZeroState, type StateOwner } from './state.js';
+import { checkBatch, checkTokenIds, type TokenIds } from './token-ids.js';
 import { Tokenizer } from './tokenizer.js';
-
-/** A text, its token ids, or a conversation, which the model's chat template makes a text of. */
-export type Prompt = string | TokenIds | readonly ChatMessage[];
 
 /** What a pass over tokens gives. */
 export interface ForwardResult {
@@ -67,15 +63,18 @@ export class MambaForCausalLM implements StateOwner {
     await using checkpoint = await Checkpoint.open(folder);
     throwIfAborted(read.signal);
     const tokenizer = await Tokenizer.open(folder, checkpoint.config);
-    const stored = storedDType(checkpoint);
-    return new MambaForCausalLM(await build(checkpoint, checkpoint.bytes, stored, read), tokenizer);
+    return new MambaForCausalLM(await loadBackbone(checkpoint, read), tokenizer);
   }
 
-  /** A model of that config with random weights and no tokenizer, for measuring. `dtype` is float32 by default. */
-  static async fromConfig(config: MambaConfig, options: LoadOptions = {}): Promise<MambaForCausalLM> {
+  /**
+   * A model with random weights and no tokenizer, for measuring: `json` is what config.json would hold. `dtype` is float32 by
+   * default, and onProgress is not called.
+   */
+  static async fromConfig(json: unknown, options: LoadOptions = {}): Promise<MambaForCausalLM> {
     const read = readLoadOptions(options);
     checkFloatDType(read.dtype);
-    return new MambaForCausalLM(await build(randomWeights(config), 0, 'float32', read), undefined);
+    const source = randomWeights(parseMambaConfig(json));
+    return new MambaForCausalLM(await buildBackbone(source, 0, 'float32', read), undefined);
   }
 
   /** Where the model is: 'cpu', 'cuda:0', ... */
@@ -107,19 +106,18 @@ export class MambaForCausalLM implements StateOwner {
       throw new SelectiveScanError('ERR_OPTION', 'Expected the bytes of a state to be a Uint8Array.');
     }
     const [batch, saved] = unpackState(bytes, await this.#savedSizes());
-    const dims = layerDims(this.config, batch);
-    const place = async (values: Float32Array, shape: number[], dtype: FloatDType) => {
-      using host = Tensor.from(values, shape, dtype);
-      return await host.to(this.device);
-    };
-    const layers: LayerState[] = [];
-    for (const { conv, scan } of saved) {
-      layers.push({
-        conv: await place(conv, dims.conv, this.#backbone.dtype),
-        scan: await place(scan, dims.scan, 'float32'),
-      });
+    const state = this.newState(batch);
+    try {
+      for (const [i, { conv, scan }] of saved.entries()) {
+        const layer = state.layers[i] as LayerState;
+        await layer.conv.copyFrom(conv);
+        await layer.scan.copyFrom(scan);
+      }
+      return state;
+    } catch (error) {
+      state.dispose();
+      throw error;
     }
-    return makeState(layers, this);
   }
 
   /** @internal See MambaState.save(). */
@@ -177,7 +175,7 @@ export class MambaForCausalLM implements StateOwner {
    * Breaking off the loop ends it.
    */
   async *generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
-    this.#needTokenizer();
+    requireTokenizer(this.tokenizer);
     for await (const { text } of this.generateTokens(prompt, options)) if (text !== '') yield text;
   }
 
@@ -208,7 +206,7 @@ export class MambaForCausalLM implements StateOwner {
   async score(text: string | TokenIds, options?: WaitOptions): Promise<Score> {
     this.#checkLive();
     const signal = readSignal(options);
-    const tokens = this.#promptIds('text', text, undefined, false);
+    const tokens = encodePrompt('text', text, this);
     using state = this.newState();
     return await state.use(() => scoreTokens(this.#backbone, tokens, state, signal));
   }
@@ -236,7 +234,7 @@ export class MambaForCausalLM implements StateOwner {
     const { state: given, addSpecialTokens } = generation;
     const ids = prompts.map((prompt, i) => {
       const name = prompts.length === 1 ? 'prompt' : `prompts[${i}]`;
-      return this.#promptIds(name, prompt, addSpecialTokens, given !== undefined);
+      return encodePrompt(name, prompt, this, addSpecialTokens, given !== undefined);
     });
     if (given) this.#checkState(given, ids.length);
     const state = given ?? this.newState(ids.length);
@@ -252,20 +250,8 @@ export class MambaForCausalLM implements StateOwner {
   #readGeneration(options: GenerateOptions): Generation {
     this.#checkLive();
     const generation = readGenerateOptions(options, this.config);
-    if (generation.stop.length > 0) this.#needTokenizer();
+    if (generation.stop.length > 0) requireTokenizer(this.tokenizer);
     return generation;
-  }
-
-  #promptIds(name: string, prompt: Prompt, special: boolean | undefined, continues: boolean): Int32Array {
-    const { vocabSize } = this.config;
-    if (typeof prompt === 'string') {
-      const addSpecialTokens = special ?? !continues;
-      return checkTokenIds(name, this.#needTokenizer().encode(prompt, { addSpecialTokens }), vocabSize);
-    }
-    if (isTokenIds(prompt) || !Array.isArray(prompt)) return checkTokenIds(name, prompt, vocabSize);
-    const tokenizer = this.#needTokenizer();
-    const text = tokenizer.applyChatTemplate(prompt as readonly ChatMessage[]);
-    return checkTokenIds(name, tokenizer.encode(text, { addSpecialTokens: special ?? false }), vocabSize);
   }
 
   async #withState<T>(
@@ -294,14 +280,6 @@ export class MambaForCausalLM implements StateOwner {
     );
   }
 
-  #needTokenizer(): Tokenizer {
-    if (this.tokenizer) return this.tokenizer;
-    throw new SelectiveScanError(
-      'ERR_UNSUPPORTED',
-      'Expected a model with a tokenizer.json for text but this one has none: give token ids.',
-    );
-  }
-
   #savedSizes() {
     this.#fingerprint ??= fingerprint(this.#backbone.weights);
     const { conv, scan } = layerDims(this.config, 1);
@@ -313,27 +291,4 @@ export class MambaForCausalLM implements StateOwner {
     if (!this.#isDisposed) return;
     throw new SelectiveScanError('ERR_DISPOSED', 'Expected model to be live but it has been disposed.');
   }
-}
-
-/** The dtype of a stored model's matrices. */
-function storedDType({ tensors }: Checkpoint): FloatDType {
-  const { dtype } = tensors.get('embeddings.weight') ?? {};
-  return dtype === 'BF16' ? 'bfloat16' : dtype === 'F16' ? 'float16' : 'float32';
-}
-
-async function build(
-  source: WeightSource,
-  total: number,
-  stored: FloatDType,
-  { device, dtype = stored, signal, onProgress }: LoadOptions,
-): Promise<Backbone> {
-  checkSignal(signal);
-  const { name } = await readyDevice(device);
-  let done = 0;
-  const onRead = (bytes: number) => {
-    done += bytes;
-    onProgress?.({ done, total });
-  };
-  const weights = await loadWeights(source, { device: name, dtype, signal, onRead });
-  return new Backbone(source.config, weights, name, name === 'cpu' ? 'float32' : dtype);
 }

@@ -16,12 +16,6 @@ export class Scratch {
     return tensors;
   }
 
-  /** Leaves a tensor to the caller again. */
-  release(tensor: Tensor): Tensor {
-    this.#tensors.splice(this.#tensors.indexOf(tensor), 1);
-    return tensor;
-  }
-
   dispose(): void {
     for (const tensor of this.#tensors.splice(0)) tensor.dispose();
   }

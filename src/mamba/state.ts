@@ -16,7 +16,7 @@ export interface StateOwner {
   saveState(state: MambaState): Promise<Uint8Array>;
 }
 
-/** States are made by a model; only this module's makers can call the constructor. */
+/** States are made by a model; only this module can call the constructor. */
 const key = Symbol('MambaState');
 
 /**
@@ -132,12 +132,7 @@ export function layerDims(config: MambaConfig, batch: number): { conv: number[];
   return { conv: [batch, intermediateSize, convKernel - 1], scan: [batch, intermediateSize, stateSize] };
 }
 
-/** A state of these values; the device has to be ready. */
-export function makeState(layers: readonly LayerState[], owner: StateOwner): MambaState {
-  return new MambaState(key, (layers[0] as LayerState).scan.dims[0] as number, layers, owner);
-}
-
-/** The state before any token: all zeros. */
+/** The state before any token, all zeros, on a device that is ready. */
 export function makeZeroState(
   config: MambaConfig,
   batch: number,
@@ -149,7 +144,7 @@ export function makeZeroState(
   using conv = zeros(dims.conv, device, dtype);
   using scan = zeros(dims.scan, device, 'float32');
   const layers = Array.from({ length: config.numHiddenLayers }, () => ({ conv: copyOf(conv), scan: copyOf(scan) }));
-  return makeState(layers, owner);
+  return new MambaState(key, batch, layers, owner);
 }
 
 function zeros(dims: readonly number[], device: string, dtype: FloatDType): Tensor {

@@ -9,11 +9,17 @@ export const loadTextModel = (device: string): Promise<MambaForCausalLM> =>
 export const loadRandomModel = (device: string, change: object = {}, dtype?: FloatDType): Promise<MambaForCausalLM> =>
   MambaForCausalLM.fromConfig(
     {
-      ...{ modelType: 'mamba', vocabSize: 61, hiddenSize: 24, intermediateSize: 40, stateSize: 5, convKernel: 4 },
-      ...{ timeStepRank: 3, numHiddenLayers: 3, useBias: true, useConvBias: true, layerNormEpsilon: 1e-5 },
-      ...{ mixerRmsEps: undefined, residualInFp32: true, tieWordEmbeddings: false, bosTokenId: undefined },
-      ...{ padTokenId: undefined, eosTokenIds: [], dtype: 'float32', ...change },
-    } as Parameters<typeof MambaForCausalLM.fromConfig>[0],
+      ...{
+        model_type: 'mamba',
+        vocab_size: 61,
+        hidden_size: 24,
+        intermediate_size: 40,
+        state_size: 5,
+        time_step_rank: 3,
+      },
+      ...{ num_hidden_layers: 3, use_bias: true, tie_word_embeddings: false, bos_token_id: null, eos_token_id: null },
+      ...change,
+    },
     { device, dtype },
   );
 
