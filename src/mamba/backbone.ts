@@ -8,8 +8,9 @@ import type { Pack } from './chunks.js';
 import type { MambaConfig } from './config.js';
 import { Executor } from './executor.js';
 import type { FloatDType } from './float-conversion.js';
-import { type LayerWeights, type ModelWeights, tensorsOf } from './model-weights.js';
-import { oneStep, throughPrompts } from './recurrence.js';
+import { stepLayer } from './layer-step.js';
+import { type ModelWeights, tensorsOf } from './model-weights.js';
+import { throughPrompts } from './recurrence.js';
 import { Scratch } from './scratch.js';
 import type { LayerState, MambaState } from './state.js';
 
@@ -81,7 +82,7 @@ export class Backbone {
     using scratch = new Scratch();
     let hidden: Hidden = { x: scratch.own(this.#embed(tokens)), residual: undefined };
     for (const [i, layer] of this.weights.layers.entries()) {
-      hidden = block(layer as LayerWeights, state.layers[i] as LayerState, hidden, oneStep, this.#settings);
+      hidden = stepLayer(layer, state.layers[i] as LayerState, hidden, this.#settings);
       scratch.ownAll([hidden.x, hidden.residual as Tensor]);
     }
     return this.#head(hidden);
