@@ -26,12 +26,24 @@ function runs(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
+function isInstalled(name) {
+  try {
+    require.resolve(`${name}/package.json`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 // Said before CMake is started, whose own words for it are hard to find in its output.
 function checkTools(env) {
   const missing = [];
   if (!runs('cmake')) missing.push('CMake 3.20 or newer');
   const compilers = env.CXX ? [env.CXX] : ['c++', 'g++', 'clang++'];
   if (process.platform !== 'win32' && !compilers.some(runs)) missing.push('a C++17 compiler');
+  const packages = ['cmake-js', 'node-addon-api', 'node-api-headers'].filter((name) => !isInstalled(name));
+  if (packages.length > 0)
+    missing.push(`the optional dependencies ${packages.join(', ')} (npm install --include=optional)`);
   if (missing.length > 0) {
     throw new Error(
       `building from source needs ${missing.join(' and ')}. Then run npm install again, or \`npx selective-scan-build\` ` +

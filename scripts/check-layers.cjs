@@ -15,6 +15,7 @@ const layers = [
   { of: /^src\/native$/, may: /^src\/(errors|dtype|host-array)$/ },
   { of: /^src\/ops\//, may: /^src\/(ops\/.*|(?!index$)[^/]+)$/ },
   { of: /^src\/mamba\//, may: /^src\/(mamba\/.*|ops\/.*|(?!(native|index)$)[^/]+)$/ },
+  { of: /^src\/cli\//, may: /^src\/(cli\/.*|index|mamba\/index)$/ },
   { of: /^src\/server\//, may: /^src\/(server\/.*|mamba\/.*|(?!(native|index)$)[^/]+)$/ },
   { of: /^src\/index$/, may: /^src\/(?!native$)/ },
   { of: /^src\//, may: /^src\/(?!index$)[^/]+$/ },

@@ -2,7 +2,8 @@ import { beginCapturing, endCapturing, refuseInCapture } from './capturing.js';
 import { describe } from './check.js';
 import type { Device } from './device.js';
 import { SelectiveScanError } from './errors.js';
-import { callNative, type NativeGraph } from './native.js';
+import { awaitNative, callNative, type NativeGraph } from './native.js';
+import { readSignal, untilAborted, type WaitOptions } from './signal.js';
 
 /** Graphs are made by capture(); only this module can call the constructor. */
 const key = Symbol('Graph');
@@ -28,12 +29,26 @@ export class Graph<T = unknown> {
 
   /** Makes the calls again, in the queue in which they were captured: on a GPU enqueued only, on the CPU blocking. */
   replay(): void {
+    const graph = this.#live();
+    callNative((native) => native.replay(graph));
+  }
+
+  /**
+   * The same without blocking the event loop: settles when the calls are done. On a GPU they are enqueued before this
+   * returns, and on the CPU they run on the queue's thread.
+   */
+  async run(options?: WaitOptions): Promise<void> {
+    const graph = this.#live();
+    await untilAborted(readSignal(options), () => awaitNative((native) => native.runGraph(graph)));
+  }
+
+  #live(): NativeGraph {
     const graph = this.#graph;
     if (graph === undefined) {
       throw new SelectiveScanError('ERR_DISPOSED', 'Expected a live graph but it has been disposed.');
     }
     refuseInCapture('a replay');
-    callNative((native) => native.replay(graph));
+    return graph;
   }
 
   get disposed(): boolean {

@@ -44,6 +44,7 @@ export interface Native {
   measureRoofs(device: number, into: Float64Array): Promise<void>;
 
   allocate(queue: number, bytes: number): NativeMemory;
+  share(memory: NativeMemory): NativeMemory;
   release(memory: NativeMemory): void;
   write(memory: NativeMemory, offset: number, source: RawView): void;
   read(memory: NativeMemory, into: RawView, queue: number | undefined): Promise<void>;
@@ -60,6 +61,7 @@ export interface Native {
   endCapture(): NativeGraph;
   dropCapture(): void;
   replay(graph: NativeGraph): void;
+  runGraph(graph: NativeGraph): Promise<void>;
   releaseGraph(graph: NativeGraph): void;
 
   allocatePinned(bytes: number): ArrayBuffer;

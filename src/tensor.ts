@@ -1,5 +1,5 @@
 import { refuseElsewhere, refuseInCapture } from './capturing.js';
-import { type Axis, describe, readOptions, shapeError } from './check.js';
+import { type Axis, describe, lengthError, readOptions, shapeError, sizeOf } from './check.js';
 import { type Device, readyDevice, resolveDevice } from './device.js';
 import { bytesOf, type DType } from './dtype.js';
 import { SelectiveScanError } from './errors.js';
@@ -30,6 +30,8 @@ export let isTensor: (value: unknown) => value is Tensor;
 /** A tensor's memory; ERR_DISPOSED where it has none any more. */
 export let memoryOf: (tensor: Tensor, name?: string) => NativeMemory;
 export let deviceOf: (tensor: Tensor) => Device;
+/** Whether two tensors are views of one memory. */
+export let shareMemory: (one: Tensor, other: Tensor) => boolean;
 
 /**
  * An array of numbers in one device's memory, contiguous, last axis fastest.
@@ -41,12 +43,22 @@ export class Tensor {
   readonly #dims: readonly number[];
   readonly #dtype: DType;
   readonly #device: Device;
+  /** The number of the memory for whoever was given it first. */
+  readonly #origin: NativeMemory;
   #memory: NativeMemory | undefined;
   #data: Float32Array | Uint16Array | Int32Array | undefined;
 
   /** @internal */
-  constructor(secret: symbol, memory: NativeMemory, dims: readonly number[], dtype: DType, device: Device) {
+  constructor(
+    secret: symbol,
+    memory: NativeMemory,
+    dims: readonly number[],
+    dtype: DType,
+    device: Device,
+    origin: NativeMemory = memory,
+  ) {
     if (secret !== key) throw new TypeError('Tensors are made by Tensor.from and by ops.');
+    this.#origin = origin;
     this.#memory = memory;
     this.#dims = Object.freeze([...dims]);
     this.#dtype = dtype;
@@ -111,6 +123,19 @@ export class Tensor {
       else this.#data = bytesOf[this.#dtype] === 2 ? new Uint16Array(buffer) : new Float32Array(buffer);
     }
     return this.#data;
+  }
+
+  /**
+   * The same memory, seen with other dims: what is written into either is in both. It is freed when both are disposed.
+   * Throws ERR_SHAPE where the dims are of another number of elements.
+   */
+  reshape(dims: readonly number[]): Tensor {
+    const shape = checkDims(dims);
+    const memory = memoryOf(this);
+    const axes: Axis[] = shape.map((size, i) => [`dims[${i}]`, size]);
+    if (sizeOf(axes) !== this.size) throw lengthError('the tensor', axes, this.size);
+    const shared = callNative((native) => native.share(memory));
+    return new Tensor(key, shared, shape, this.#dtype, this.#device, this.#origin);
   }
 
   /** A copy on the given device, also where the tensor is there already. */
@@ -322,6 +347,7 @@ export class Tensor {
       throw new SelectiveScanError('ERR_DISPOSED', `Expected ${name} to be a live tensor but it has been disposed.`);
     };
     deviceOf = (tensor) => tensor.#device;
+    shareMemory = (one, other) => one.#origin === other.#origin;
   }
 }
 

@@ -38,6 +38,18 @@ describeOnEachDevice((name) => {
     expect(sameValues((lastState as Tensor).toArraySync(), (want.lastState as Tensor).toArraySync())).toBe(true);
   });
 
+  test('a run is a replay that does not block, and comes before the calls made after it', async () => {
+    const options = scanOptions(name);
+    const graph = device(name).capture(() => selectiveScanSync(options));
+    const running = graph.run();
+    const copy = graph.outputs.out.toSync(name);
+    graph.dispose();
+    const want = selectiveScanSync(options);
+    expect(sameValues(copy.toArraySync(), want.out.toArraySync())).toBe(true);
+    await running;
+    expectFailure(await rejectionOf(graph.run()), { code: 'ERR_DISPOSED', about: 'graph' });
+  });
+
   test('nothing runs at the capture', () => {
     const problem = updateCase({ batch: 3, dim: 8 });
     const options = updateOptions(problem, name);

@@ -83,7 +83,7 @@ test('loading does no work: no threads, no devices', async () => {
   expect(child).toMatchObject({ ...endsWell, stdout: '0\n' });
 });
 
-const mambaNames = ['Checkpoint', 'SafetensorsFile', 'parseMambaConfig'];
+const mambaNames = ['Checkpoint', 'MambaForCausalLM', 'SafetensorsFile', 'Tokenizer', 'parseMambaConfig'];
 
 test('the entry for models exports what is documented, the same to require and import', async () => {
   const source = `
@@ -100,13 +100,21 @@ test('the entry for models exports what is documented, the same to require and i
 
 test('the main entry does not load the code for models', async () => {
   const source = `
-    const loaded = () => Object.keys(require.cache).filter((file) => /[\\\\/]dist[\\\\/]mamba[\\\\/]/.test(file)).length;
+    const model = /[\\\\/](dist[\\\\/](mamba|cli)|@huggingface)[\\\\/]/;
+    const loaded = () => Object.keys(require.cache).filter((file) => model.test(file)).length;
     require('selective-scan');
     const before = loaded();
     require('selective-scan/mamba');
     console.log(before, loaded() > 5);`;
   const child = await runNode(['--eval', source]);
   expect(child).toMatchObject({ ...endsWell, stdout: '0 true\n' });
+});
+
+test('what a user of the package installs is little', () => {
+  const { dependencies, optionalDependencies } = manifest;
+  expect(Object.keys(dependencies)).toEqual(['@huggingface/jinja', '@huggingface/tokenizers', 'node-gyp-build']);
+  // For a build from source only.
+  expect(Object.keys(optionalDependencies)).toEqual(['cmake-js', 'node-addon-api', 'node-api-headers']);
 });
 
 test('the package does not carry the models of the repository', () => {

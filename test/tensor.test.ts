@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { selectiveScanSync, Tensor } from 'selective-scan';
 import { typedArrayOptions } from './support/call';
 import { describeOnEachDevice } from './support/devices';
+import { expectFailure, thrownBy } from './support/failures';
 import { randomCase } from './support/random-case';
 import { valueOfBits } from './support/rounding';
 
@@ -55,6 +56,23 @@ test.each([
   const tensor = Tensor.from(new Float32Array(size), dims);
   expect(tensor.size).toBe(size);
   expect(await tensor.toArray()).toHaveLength(size);
+});
+
+test('a reshaped tensor is the same memory, which either keeps', () => {
+  const tensor = Tensor.from(Float32Array.of(1, 2, 3, 4, 5, 6), [2, 3]);
+  const reshaped = tensor.reshape([3, 2, 1]);
+  expect(reshaped).toMatchObject({ dims: [3, 2, 1], dtype: 'float32', device: 'cpu' });
+  tensor.data[5] = 9;
+  tensor.dispose();
+  expect(Array.from(reshaped.toArraySync())).toEqual([1, 2, 3, 4, 5, 9]);
+  expectFailure(
+    thrownBy(() => reshaped.reshape([7])),
+    { code: 'ERR_SHAPE', about: '7 but received 6' },
+  );
+  expectFailure(
+    thrownBy(() => tensor.reshape([6])),
+    { code: 'ERR_DISPOSED', about: 'tensor' },
+  );
 });
 
 test('a view into a larger buffer is read from its offset', () => {

@@ -111,6 +111,12 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
   return environment.memories.add(info.Env(), std::move(storage));
 }
 
+// share(memory): NativeMemory, another number for the same memory, which is freed when both have been released
+Napi::Value share(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Storage> storage = storage_of(info[0]);
+  return Environment::of(info.Env()).memories.add(info.Env(), storage);
+}
+
 // release(memory): void
 Napi::Value release(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).memories.remove(info[0]);
@@ -217,6 +223,7 @@ void Memories::remove(const Napi::Value& value) {
 
 void define_memory(Napi::Env env, Napi::Object exports) {
   exports.Set("allocate", Napi::Function::New(env, guarded<allocate>));
+  exports.Set("share", Napi::Function::New(env, guarded<share>));
   exports.Set("release", Napi::Function::New(env, guarded<release>));
   exports.Set("write", Napi::Function::New(env, guarded<write>));
   exports.Set("read", Napi::Function::New(env, guarded<read>));

@@ -62,12 +62,25 @@ Napi::Value drop_capture(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+const std::shared_ptr<Graph>& graph_of(const Napi::Value& value) {
+  const std::shared_ptr<Graph>& graph = object_of<Graph>(value, kGraph);
+  if (!graph) throw Napi::TypeError::New(value.Env(), "Expected a graph that has not been released.");
+  return graph;
+}
+
 // replay(graph): void
 Napi::Value replay(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<Graph>& graph = object_of<Graph>(info[0], kGraph);
-  if (!graph) throw Napi::TypeError::New(info.Env(), "Expected a graph that has not been released.");
-  check(info.Env(), graph->replay());
+  check(info.Env(), graph_of(info[0])->replay());
   return info.Env().Undefined();
+}
+
+// runGraph(graph): Promise<void>, settled when the calls are done
+Napi::Value run_graph(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Graph>& graph = graph_of(info[0]);
+  Done settle;
+  const Napi::Promise promise = Environment::of(info.Env()).promise({}, &settle);
+  Graph::submit(graph, std::move(settle));
+  return promise;
 }
 
 // releaseGraph(graph): void
@@ -87,6 +100,7 @@ void define_streams(Napi::Env env, Napi::Object exports) {
   exports.Set("endCapture", Napi::Function::New(env, guarded<end_capture>));
   exports.Set("dropCapture", Napi::Function::New(env, guarded<drop_capture>));
   exports.Set("replay", Napi::Function::New(env, guarded<replay>));
+  exports.Set("runGraph", Napi::Function::New(env, guarded<run_graph>));
   exports.Set("releaseGraph", Napi::Function::New(env, guarded<release_graph>));
 }
 

@@ -65,14 +65,30 @@ Status Graph::end() {
 }
 
 Status Graph::replay() {
-  return queue_->run([this](const Call& call) {
-    if (on_gpu()) return queue_->backend().replay(call.queue, recorded_);
-    for (const Work& run : calls_) {
-      const Status status = run(call);
-      if (!status.ok()) return status;
-    }
-    return Status{};
-  });
+  return queue_->run([this](const Call& call) { return run_calls(call); });
+}
+
+void Graph::submit(const std::shared_ptr<Graph>& graph, Done done) {
+  Queue& queue = graph->queue();
+  if (!graph->on_gpu()) {
+    queue.submit([graph](const Call& call) { return graph->run_calls(call); }, std::move(done));
+    return;
+  }
+  const Status status = graph->replay();
+  if (status.ok()) {
+    queue.finish([graph, done = std::move(done)](Status finished) { done(std::move(finished)); });
+  } else {
+    queue.submit([status](const Call&) { return status; }, std::move(done));
+  }
+}
+
+Status Graph::run_calls(const Call& call) const {
+  if (on_gpu()) return queue_->backend().replay(call.queue, recorded_);
+  for (const Work& run : calls_) {
+    const Status status = run(call);
+    if (!status.ok()) return status;
+  }
+  return {};
 }
 
 }  // namespace selective_scan

@@ -33,6 +33,9 @@ class Graph {
   // Enqueues the calls on a GPU, and runs them on a CPU.
   Status replay();
 
+  // The same on a CPU's queue's own thread. Calls done when the calls have run, and keeps the graph until then.
+  static void submit(const std::shared_ptr<Graph>& graph, Done done);
+
  private:
   // The calls, by number, that have to do with an array so far.
   struct History {
@@ -43,6 +46,7 @@ class Graph {
   std::vector<size_t> needs_of(const std::vector<Use>& uses);
 
   explicit Graph(std::shared_ptr<Queue> queue) : queue_(std::move(queue)) {}
+  Status run_calls(const Call& call) const;
   bool on_gpu() const { return queue_->backend().begin_capture != nullptr; }
 
   const std::shared_ptr<Queue> queue_;

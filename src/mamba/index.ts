@@ -1,6 +1,16 @@
+export type { ChatMessage } from './chat-template.js';
 export { Checkpoint } from './checkpoint.js';
 export { type MambaConfig, parseMambaConfig } from './config.js';
 export type { FloatDType } from './float-conversion.js';
+export type { ForwardOptions } from './forward-options.js';
+export type { BatchToken, FinishReason, GeneratedToken } from './generate.js';
+export type { GenerateOptions, SamplingOptions } from './generate-options.js';
 export type { LoadAllOptions, LoadOptions, Progress } from './load-options.js';
+export { type ForwardResult, MambaForCausalLM } from './model.js';
+export type { Prompt } from './prompt.js';
 export { SafetensorsFile } from './safetensors.js';
 export type { StoredDType, StoredTensor } from './safetensors-header.js';
+export type { Score } from './score.js';
+export type { LayerState, MambaState } from './state.js';
+export type { TokenIds } from './token-ids.js';
+export { Tokenizer } from './tokenizer.js';

@@ -95,6 +95,15 @@ export function checkPath(name: string, path: unknown): string {
 
 /** Reads a whole JSON file. */
 export async function readJsonFile(path: string): Promise<JsonObject> {
+  return parseJsonObject(await readWhole(path), `'${path}'`);
+}
+
+/** Reads a whole file of text. */
+export async function readTextFile(path: string): Promise<string> {
+  return new TextDecoder().decode(await readWhole(path));
+}
+
+async function readWhole(path: string): Promise<Uint8Array> {
   const file = await ModelFile.open(path);
   try {
     if (file.size > longestJson) {
@@ -102,7 +111,7 @@ export async function readJsonFile(path: string): Promise<JsonObject> {
     }
     const bytes = new Uint8Array(file.size);
     await file.read(0, bytes);
-    return parseJsonObject(bytes, `'${path}'`);
+    return bytes;
   } finally {
     await file.close();
   }

@@ -3,7 +3,7 @@ import { type Device, resolveDevice } from '../device.js';
 import type { DType } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { type HostView, viewHostArray } from '../host-array.js';
-import { deviceOf, isTensor, memoryOf, type Tensor } from '../tensor.js';
+import { deviceOf, isTensor, memoryOf, shareMemory, type Tensor } from '../tensor.js';
 
 /** What an op expects of an array, or makes of a result. */
 export interface Spec {
@@ -92,8 +92,9 @@ export class Operands<Name extends string> {
 
   /** Throws if a tensor that is updated in place is another operand too. */
   refuseAliasesOf(name: Name): void {
-    const own = this.names.indexOf(name);
-    const alias = this.arrays.findIndex((array, i) => i !== own && array !== undefined && array === this.arrays[own]);
+    const own = this.tensor(name);
+    const isAlias = (other: unknown) => isTensor(other) && own !== undefined && shareMemory(other, own);
+    const alias = this.arrays.findIndex((array, i) => this.names[i] !== name && isAlias(array));
     if (alias < 0) return;
     throw new SelectiveScanError(
       'ERR_OPTION',
