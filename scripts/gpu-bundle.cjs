@@ -9,6 +9,7 @@ const path = require('node:path');
 
 const root = path.resolve(__dirname, '..');
 const bundle = path.join(root, 'gpu-bundle');
+const { dependencies } = require(path.join(root, 'package.json'));
 const lock = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
 
 // The folders of node_modules that these packages reach, by the lock file.
@@ -20,8 +21,8 @@ function installed(names) {
       if (lock.packages[at]) {
         if (reached.has(at) || !fs.existsSync(path.join(root, at))) return;
         reached.add(at);
-        const { dependencies, optionalDependencies } = lock.packages[at];
-        for (const next of Object.keys({ ...dependencies, ...optionalDependencies })) visit(next, at);
+        const needs = lock.packages[at];
+        for (const next of Object.keys({ ...needs.dependencies, ...needs.optionalDependencies })) visit(next, at);
         return;
       }
       if (base === '') return;
@@ -59,7 +60,7 @@ function archive(name, fill) {
 function fillRuntime(stage) {
   strip(process.execPath, path.join(stage, 'bin', 'node'));
   const unread = /\.(map|md|markdown|flow|[cm]?ts)$|(^|\/)(docs?|\.github)(\/|$)/;
-  for (const folder of installed(['jest', '@jest/globals', 'fast-check', 'node-gyp-build'])) {
+  for (const folder of installed([...Object.keys(dependencies), 'jest', '@jest/globals', 'fast-check'])) {
     copy(folder, stage, (file) => !unread.test(file) && !/(^|\/)node_modules$/.test(file));
   }
 }
