@@ -6,6 +6,7 @@
 #include "../native/ops.h"
 #include "causal_conv1d.cuh"
 #include "causal_conv1d_update.cuh"
+#include "cublas_lt.cuh"
 #include "embedding.cuh"
 #include "graph.cuh"
 #include "host_copies.cuh"
@@ -94,6 +95,7 @@ const Backend& cuda_backend() {
       drop_graph,
       memory_use,
       empty_cache,
+      has_cublas_lt,
       allocate_pinned,
       release_pinned,
       enqueue_upload,

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "../native/ops/linear.h"
+#include "tile_io.cuh"
 
 namespace selective_scan {
 
@@ -18,12 +19,6 @@ struct LinearArgs {
   bool prefetches;                          // LinearPlan's
   bool aligned;                             // LinearFacts's
 };
-
-__device__ __forceinline__ float load_element(const void* memory, DType dtype, int64_t index) {
-  if (dtype == DType::kFloat32) return static_cast<const float*>(memory)[index];
-  const uint16_t bits = static_cast<const uint16_t*>(memory)[index];
-  return dtype == DType::kFloat16 ? __half2float(__ushort_as_half(bits)) : __uint_as_float(uint32_t{bits} << 16);
-}
 
 __device__ __forceinline__ void store_element(void* memory, DType dtype, int64_t index, float value) {
   if (dtype == DType::kFloat32) {

@@ -17,23 +17,23 @@ void destroy(CudaQueue* queue) {
   cudaGetLastError();
 }
 
+// Stands for all kernels where it is asked which code of the binary a device runs.
+__global__ void any_kernel() {}
+
+// The code is not always that of the device's own compute capability: 8.0's serves 8.6 and 8.9, PTX whatever is newer.
+// Which kernels there are, and what they do by themselves, was decided for the one that it was compiled for.
 Status find_shape(int device, DeviceShape* shape) {
   int shared_bytes = 0;
-  int major = 0;
-  int minor = 0;
+  cudaFuncAttributes code = {};
   Status status = check(device, cudaDeviceGetAttribute(&shape->multiprocessors, cudaDevAttrMultiProcessorCount, device),
                         "asking for its size");
   if (!status.ok()) return status;
   status = check(device, cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
                  "asking for its shared memory");
   if (!status.ok()) return status;
-  status = check(device, cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
-                 "asking for its compute capability");
-  if (!status.ok()) return status;
-  status = check(device, cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device),
-                 "asking for its compute capability");
+  status = check(device, cudaFuncGetAttributes(&code, any_kernel), "looking for its code");
   shape->shared_bytes = shared_bytes - kStaticSharedBytes;
-  shape->capability = 10 * major + minor;
+  shape->capability = code.ptxVersion;
   return status;
 }
 

@@ -15,8 +15,7 @@ struct SampleMaxima {
   int token;        // the first of the latter's; -1 where there is none to choose
 };
 
-template <typename Element>
-__device__ __forceinline__ SampleMaxima find_maxima(const LogitRow<Element>& row, uint64_t* shared) {
+__device__ __forceinline__ SampleMaxima find_maxima(const LogitRow& row, uint64_t* shared) {
   constexpr uint32_t kInfinity = 0xff800000u;  // the orders of the infinities
   constexpr uint32_t kMinusInfinity = 0x007fffffu;
   uint64_t best = 0;
@@ -34,13 +33,12 @@ __device__ __forceinline__ SampleMaxima find_maxima(const LogitRow<Element>& row
           has_token ? static_cast<int>(~static_cast<uint32_t>(best)) : -1};
 }
 
-template <typename Element>
-__device__ __forceinline__ int draw_token(const SampleParams& p, const LogitRow<Element>& row, float maximum,
+__device__ __forceinline__ int draw_token(const SampleParams& p, const LogitRow& row, float maximum,
                                           const uint32_t* random, RankingMemory& memory) {
   const float scale = scale_of(p.temperature);
   uint64_t last_rank = ~uint64_t{0};
   if ((p.top_k > 0 && p.top_k < p.vocab) || p.top_p < 1) {
-    Ranking<Element> ranking(row, maximum, scale, memory);
+    Ranking ranking(row, maximum, scale, memory);
     ranking.fill_bins();
     Prefix prefix;
     prefix.weight = ranking.whole_weight();
@@ -66,9 +64,7 @@ __device__ __forceinline__ int draw_token(const SampleParams& p, const LogitRow<
 }
 
 // The log softmax, at a token, of the logits as they came.
-template <typename Element>
-__device__ __forceinline__ float log_probability(const LogitRow<Element>& row, float maximum, int token,
-                                                 uint64_t* shared) {
+__device__ __forceinline__ float log_probability(const LogitRow& row, float maximum, int token, uint64_t* shared) {
   const float scale = scale_of(1);
   uint64_t sum = 0;
   row.each([&](int, float raw, float) { sum += weight_of(exponent_of(raw, maximum, scale)); });
@@ -78,12 +74,11 @@ __device__ __forceinline__ float log_probability(const LogitRow<Element>& row, f
   return static_cast<float>((logit == maximum ? 0.0 : static_cast<double>(logit) - maximum) - log_sum);
 }
 
-template <typename Element>
 __global__ void __launch_bounds__(kSampleThreads) sample_rows(const __grid_constant__ SampleParams p) {
   __shared__ RankingMemory memory;
   wait_for_earlier_kernels();
   for (int64_t at = blockIdx.x; at < p.batch; at += gridDim.x) {
-    const LogitRow<Element> row(p, at);
+    const LogitRow row(p, at);
     const SampleMaxima maxima = find_maxima(row, memory.sums);
     auto* const random = reinterpret_cast<uint32_t*>(p.random) + 3 * at;
     int token = maxima.token;

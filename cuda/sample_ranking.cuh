@@ -49,10 +49,9 @@ struct Prefix {
   uint64_t weight = 0;
 };
 
-template <typename Element>
 class Ranking {
  public:
-  __device__ __forceinline__ Ranking(const LogitRow<Element>& row, float maximum, float scale, RankingMemory& memory)
+  __device__ __forceinline__ Ranking(const LogitRow& row, float maximum, float scale, RankingMemory& memory)
       : row_(row), maximum_(maximum), scale_(scale), memory_(memory) {}
 
   // Before the first cut, which all threads have to call, too.
@@ -185,7 +184,7 @@ class Ranking {
     __syncthreads();
   }
 
-  const LogitRow<Element>& row_;
+  const LogitRow& row_;
   const float maximum_;
   const float scale_;
   RankingMemory& memory_;

@@ -7,18 +7,18 @@
 
 namespace selective_scan {
 
-template <typename Element>
 class LogitRow {
  public:
   __device__ __forceinline__ LogitRow(const SampleParams& p, int64_t row)
       : vocab_(static_cast<int>(p.vocab)),
         penalty_(p.repetition_penalty),
-        logits_(static_cast<const Element*>(p.logits) + row * p.vocab),
+        dtype_(p.dtype),
+        logits_(static_cast<const char*>(p.logits) + row * p.vocab * (p.dtype == DType::kFloat32 ? 4 : 2)),
         seen_(p.repetition_penalty == 1.0f ? nullptr : p.seen + row * p.vocab),
         has_vectors_(p.vocab % kRowVector == 0) {}
 
   __device__ __forceinline__ int vocab() const { return vocab_; }
-  __device__ __forceinline__ float raw(int i) const { return static_cast<float>(logits_[i]); }
+  __device__ __forceinline__ float raw(int i) const { return load_element(logits_, dtype_, i); }
   __device__ __forceinline__ float operator[](int i) const {
     return seen_ != nullptr && seen_[i] > 0 ? penalised(raw(i), penalty_) : raw(i);
   }
@@ -35,7 +35,7 @@ class LogitRow {
       next = load(i + kStep);
       if (i < 0) continue;  // the first round only loads
       float logits[kRowVector];
-      widen_chunk(&now.logits, logits);
+      widen(now, logits);
       Chunk<int32_t, kRowVector> seen = now.seen;
 #pragma unroll 1
       for (int first = i; first < min(i + kRowVector, vocab_); first += kHalf) {
@@ -52,28 +52,52 @@ class LogitRow {
   }
 
  private:
+  // As it is in memory: of 16-bit logits in the first half of the words.
   struct Vector {
-    Chunk<Element, kRowVector> logits = {};
+    Chunk<float, kRowVector> logits = {};
     Chunk<int32_t, kRowVector> seen = {};
+
+    __device__ __forceinline__ auto* halves() { return reinterpret_cast<Chunk<__half, kRowVector>*>(&logits); }
   };
 
   __device__ __forceinline__ Vector load(int i) const {
     Vector vector;
     if (i >= vocab_) return vector;
+    const auto* const floats = static_cast<const float*>(logits_) + i;
+    const auto* const halves = static_cast<const __half*>(logits_) + i;
     if (has_vectors_) {
-      vector.logits = *reinterpret_cast<const Chunk<Element, kRowVector>*>(logits_ + i);
+      if (dtype_ == DType::kFloat32) {
+        vector.logits = *reinterpret_cast<const Chunk<float, kRowVector>*>(floats);
+      } else {
+        *vector.halves() = *reinterpret_cast<const Chunk<__half, kRowVector>*>(halves);
+      }
       if (seen_ != nullptr) vector.seen = *reinterpret_cast<const Chunk<int32_t, kRowVector>*>(seen_ + i);
     } else {
       const int count = min(vocab_ - i, kRowVector);
-      fetch_elements(&vector.logits, logits_ + i, count);
+      if (dtype_ == DType::kFloat32) {
+        fetch_elements(&vector.logits, floats, count);
+      } else {
+        fetch_elements(vector.halves(), halves, count);
+      }
       if (seen_ != nullptr) fetch_elements(&vector.seen, seen_ + i, count);
     }
     return vector;
   }
 
+  __device__ __forceinline__ void widen(Vector vector, float (&values)[kRowVector]) const {
+    if (dtype_ == DType::kFloat32) {
+      widen_chunk(&vector.logits, values);
+    } else if (dtype_ == DType::kFloat16) {
+      widen_chunk(vector.halves(), values);
+    } else {
+      widen_chunk(reinterpret_cast<Chunk<__nv_bfloat16, kRowVector>*>(vector.halves()), values);
+    }
+  }
+
   const int vocab_;
   const float penalty_;
-  const Element* const logits_;
+  const DType dtype_;
+  const void* const logits_;
   const int32_t* const seen_;
   const bool has_vectors_;
 };

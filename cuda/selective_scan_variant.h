@@ -38,7 +38,7 @@ struct ScanPlan {
 struct DeviceShape {
   int multiprocessors = 132;
   int64_t shared_bytes = 226 << 10;  // that a block can ask for at launch
-  int capability = 90;               // ten times the compute capability
+  int capability = 90;               // ten times the compute capability that its code was compiled for
 };
 
 // Code that a compute capability has too little shared memory to use well is left out of the binary: it would be a

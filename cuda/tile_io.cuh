@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../native/ops/dtype.h"
 #include "ptx.cuh"
 #include "scan_math.cuh"
 
@@ -100,6 +101,13 @@ __device__ __forceinline__ void store_elements(Element* target, const float (&va
   for (int j = 0; j < kCount; ++j) {
     if (j < count) target[j] = narrow<Element>(values[j]);
   }
+}
+
+// Of a type that is known at run time only.
+__device__ __forceinline__ float load_element(const void* memory, DType dtype, int64_t index) {
+  if (dtype == DType::kFloat32) return static_cast<const float*>(memory)[index];
+  const uint16_t bits = static_cast<const uint16_t*>(memory)[index];
+  return dtype == DType::kFloat16 ? __half2float(__ushort_as_half(bits)) : __uint_as_float(uint32_t{bits} << 16);
 }
 
 __device__ __forceinline__ int clamp_count(int64_t count, int most) {

@@ -125,6 +125,10 @@ struct Backend {
   Status (*memory_use)(int device, MemoryUse* use);
   Status (*empty_cache)(int device);
 
+  // Whether large products may use cuBLASLt, which is looked for when it is first wanted or asked for. Null: there is
+  // no use for it.
+  bool (*has_cublas_lt)();
+
   // Host memory that a device reads and writes by itself, at the speed of the link. On a CPU it is ordinary memory.
   Status (*allocate_pinned)(int device, size_t bytes, void** memory);
   void (*release_pinned)(void* memory);

@@ -34,6 +34,15 @@ export class DeviceHandle extends Queue {
     return this.#device.name;
   }
 
+  /**
+   * Whether products of many rows run in NVIDIA's cuBLASLt, which is opened when this is first asked or the first of them is
+   * made (up to seconds); else kernels of this package do them, more slowly. SELECTIVE_SCAN_CUBLASLT=0 in the environment turns
+   * it off, any other value is where the library is. False on the CPU.
+   */
+  get usesCublasLt(): boolean {
+    return callNative((native) => native.hasCublasLt(this.#device.index));
+  }
+
   /** The memory that all threads of this process hold together. ERR_UNSUPPORTED on the CPU, where none is kept. */
   memory(): MemoryUse {
     const { name, index } = this.#device;

@@ -40,6 +40,7 @@ export interface Native {
   finish(queue: number): Promise<void>;
   finishSync(queue: number): void;
   memoryUse(device: number, into: Float64Array): void;
+  hasCublasLt(device: number): boolean;
   emptyCache(device: number): Promise<void>;
   measureRoofs(device: number, into: Float64Array): Promise<void>;
 

@@ -140,11 +140,12 @@ describeOnEachDevice((device) => {
   });
 
   test('the event loop turns meanwhile', async () => {
+    const start = performance.now();
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
     for await (const _ of model.generate(prompt, { maxTokens: 200, stopTokens: [] }));
     clearInterval(timer);
-    expect(turns).toBeGreaterThan(10);
+    expect(turns).toBeGreaterThan(0.1 * (performance.now() - start));
   });
 
   test('several generations at once are each as alone', async () => {

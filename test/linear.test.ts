@@ -147,6 +147,12 @@ describeOnEachDevice((device) => {
     expect(Array.from(got.keys()).filter((i) => !Object.is(got[i], expected(i)))).toEqual([]);
   });
 
+  test('where products run', () => {
+    const { usesCublasLt } = deviceOf(device);
+    expect(typeof usesCublasLt).toBe('boolean');
+    if (device === 'cpu' || process.env.SELECTIVE_SCAN_CUBLASLT === '0') expect(usesCublasLt).toBe(false);
+  });
+
   test('sums too large for float16 are infinite', async () => {
     using x = Tensor.from(new Float32Array(8).fill(300), [1, 8], 'float16');
     using onDevice = x.toSync(device);

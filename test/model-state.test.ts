@@ -112,7 +112,8 @@ describeOnEachDevice((device) => {
     const timer = setInterval(() => turns++, 1);
     await Promise.all([large.forward(someTokens(1500)), large.forward(someTokens(1500))]);
     clearInterval(timer);
-    expect(turns).toBeGreaterThan(0.1 * (performance.now() - start));
+    const enqueuing = 20; // ms of a GPU's host that make no turn, of which the work may be done by their end
+    expect(turns).toBeGreaterThanOrEqual(0.1 * (performance.now() - start - enqueuing));
   });
 
   describe('generation', () => {

@@ -154,6 +154,12 @@ Napi::Value empty_cache(const Napi::CallbackInfo& info) {
   return promise;
 }
 
+// hasCublasLt(device): boolean
+Napi::Value has_cublas_lt(const Napi::CallbackInfo& info) {
+  const Backend& backend = queue_of(info[0])->backend();
+  return Napi::Boolean::New(info.Env(), backend.has_cublas_lt != nullptr && backend.has_cublas_lt());
+}
+
 }  // namespace
 
 void define_devices(Napi::Env env, Napi::Object exports) {
@@ -164,6 +170,7 @@ void define_devices(Napi::Env env, Napi::Object exports) {
   exports.Set("finishSync", Napi::Function::New(env, guarded<finish_sync>));
   exports.Set("memoryUse", Napi::Function::New(env, guarded<memory_use>));
   exports.Set("emptyCache", Napi::Function::New(env, guarded<empty_cache>));
+  exports.Set("hasCublasLt", Napi::Function::New(env, guarded<has_cublas_lt>));
   exports.Set("measureRoofs", Napi::Function::New(env, guarded<measure_roofs>));
 }
 

@@ -115,6 +115,7 @@ const Backend& cpu_backend() {
       /*drop_graph=*/nullptr,
       /*memory_use=*/nullptr,
       /*empty_cache=*/nullptr,
+      /*has_cublas_lt=*/nullptr,
       allocate_pinned,
       /*release_pinned=*/free_aligned,
       enqueue_upload,

@@ -30,6 +30,8 @@ if(MSVC)
   set(SELECTIVE_SCAN_AVX2_OPTIONS /arch:AVX2)
 else()
   set(SELECTIVE_SCAN_KERNEL_OPTIONS -ffp-contract=off)
+  # For machines without vectors, where loops that are unrolled for them are nothing but longer.
+  set(SELECTIVE_SCAN_PORTABLE_OPTIONS -O2)
   set(SELECTIVE_SCAN_AVX512_OPTIONS -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
   set(SELECTIVE_SCAN_AVX2_OPTIONS -mavx2 -mfma -mf16c)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -62,7 +64,7 @@ endmacro()
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/sample.cc ${CMAKE_CURRENT_LIST_DIR}/sample_draw.cc
                             PROPERTIES COMPILE_OPTIONS "${SELECTIVE_SCAN_KERNEL_OPTIONS}")
 
-selective_scan_add_kernels(portable)
+selective_scan_add_kernels(portable ${SELECTIVE_SCAN_PORTABLE_OPTIONS})
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   selective_scan_add_kernels(avx512 ${SELECTIVE_SCAN_AVX512_OPTIONS})
   selective_scan_add_kernels(avx2 ${SELECTIVE_SCAN_AVX2_OPTIONS})

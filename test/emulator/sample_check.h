@@ -93,7 +93,7 @@ void check_sample(selective_scan::DType dtype, std::mt19937& random) {
   p.tokens = static_cast<int32_t*>(tokens.data());
   gridDim.x = 2;
   for (unsigned block = 0; block < 2; ++block) {
-    run_block(block, selective_scan::kSampleThreads, random, [&] { selective_scan::sample_rows<Element>(p); });
+    run_block(block, selective_scan::kSampleThreads, random, [&] { selective_scan::sample_rows(p); });
   }
   for (int64_t row = 0; row < p.batch; ++row) {
     if (p.tokens[row] == want[row]) continue;
