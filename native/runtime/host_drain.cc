@@ -10,11 +10,13 @@ namespace {
 
 constexpr size_t kMostThreads = 16;
 
-// All cores that do not fill slots, though there is less to copy: a result's pages are new, and writing to such takes
-// more than twice as long.
+// The cores that do not fill slots, though there is less to copy: a result's pages are new, and writing to such takes
+// long. But two, which the event loop and the queue's thread have for themselves: with all of them in use the event loop
+// was once kept waiting for 15 ms.
 size_t threads_for(size_t chunks, size_t others) {
-  const size_t cores = std::max(2u, std::thread::hardware_concurrency());
-  return std::min({std::max<size_t>(1, cores - std::min(cores, others)), kMostThreads, chunks});
+  const size_t cores = std::thread::hardware_concurrency();
+  const size_t taken = others + 2;
+  return std::min({cores > taken ? cores - taken : 1, kMostThreads, chunks});
 }
 
 }  // namespace
