@@ -58,6 +58,8 @@ const std::shared_ptr<Queue>& queue_of(const Napi::Value& value) {
   return environment.queue(number == kCpuDevice ? kCpuDevice : to_size(value.Env(), number));
 }
 
+bool is_on_cpu(const Napi::Value& queue) { return queue_of(queue)->device() == kCpuDevice; }
+
 size_t product(Napi::Env env, std::initializer_list<int64_t> factors) {
   // Half of the address space, so that callers may still add. In doubles, since a division for each factor would take
   // longer; their rounding cannot hide an overflow by half.

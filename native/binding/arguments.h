@@ -30,6 +30,8 @@ int device_of(const Napi::Value& value);
 // The queue of a device, or the stream, that a call names by its number.
 const std::shared_ptr<Queue>& queue_of(const Napi::Value& value);
 
+bool is_on_cpu(const Napi::Value& queue);
+
 // a * b * ... ; throws ERR_SHAPE where that overflows what memory can hold.
 size_t product(Napi::Env env, std::initializer_list<int64_t> factors);
 

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "arguments.h"
-#include "call_control.h"
 #include "errors.h"
 #include "host_integers.h"
+#include "tensor_op.h"
 
 namespace selective_scan {
 
@@ -66,21 +66,13 @@ CausalConv1dParams with_addresses(CausalConv1dParams params, const std::vector<v
 }  // namespace
 
 Napi::Value causal_conv1d(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const CausalConv1dParams params = read_params(env, info[2]);
-  std::vector<int32_t> cu_seqlens = cu_seqlens_of(info[3], params.batch, params.seqlen, params.sequences);
-  OpCall call;
-  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
-  if (!call.is_resident(*queue_of(info[0]))) {
-    throw to_error(env, {Code::kDevice, "Expected tensors of the device that the call runs on."});
-  }
-  call.op = [params, cu_seqlens = std::move(cu_seqlens)](const Backend& backend, const Call& context,
-                                                         const std::vector<void*>& addresses) -> Status {
-    if (params.sequences == 0) return {};
-    if (backend.causal_conv1d == nullptr) return {Code::kUnsupported, "This device has no causalConv1d."};
-    return backend.causal_conv1d(context, with_addresses(params, addresses, cu_seqlens));
-  };
-  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[4]));
+  const CausalConv1dParams params = read_params(info.Env(), info[2]);
+  std::vector<int32_t> starts = cu_seqlens_of(info[3], params.batch, params.seqlen, params.sequences);
+  const TensorOp<CausalConv1dParams> op = {&Backend::causal_conv1d, "causalConv1d"};
+  return run_on_tensors(info, op, params.sequences > 0, array_specs(info.Env(), params), kFirstArray, info[4],
+                        [params, starts = std::move(starts)](const std::vector<void*>& at) {
+                          return with_addresses(params, at, starts);
+                        });
 }
 
 }  // namespace selective_scan

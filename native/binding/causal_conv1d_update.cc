@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "arguments.h"
-#include "call_control.h"
 #include "errors.h"
 #include "host_integers.h"
+#include "tensor_op.h"
 
 namespace selective_scan {
 
@@ -64,26 +64,13 @@ CausalConv1dUpdateParams with_addresses(CausalConv1dUpdateParams params, const s
 }  // namespace
 
 Napi::Value causal_conv1d_update(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const CausalConv1dUpdateParams params = read_params(env, info[2]);
-  const bool is_on_cpu = queue_of(info[0])->device() == kCpuDevice;
-  std::vector<int32_t> host_slots =
-      slots_of(info[3], info[kFirstArray + kDeviceSlots], is_on_cpu, params.batch, params.slots);
-  OpCall call;
-  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
-  // A copy of the state would be updated in vain.
-  if (!call.is_resident(*queue_of(info[0]))) {
-    throw to_error(env, {Code::kDevice, "Expected tensors of the device that the call runs on."});
-  }
-  call.op = [params, host_slots = std::move(host_slots)](const Backend& backend, const Call& context,
-                                                         const std::vector<void*>& addresses) -> Status {
-    if (params.batch == 0) return {};
-    if (backend.causal_conv1d_update == nullptr) {
-      return {Code::kUnsupported, "This device has no causalConv1dUpdate."};
-    }
-    return backend.causal_conv1d_update(context, with_addresses(params, addresses, host_slots));
-  };
-  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[4]));
+  const CausalConv1dUpdateParams params = read_params(info.Env(), info[2]);
+  std::vector<int32_t> slots =
+      slots_of(info[3], info[kFirstArray + kDeviceSlots], is_on_cpu(info[0]), params.batch, params.slots);
+  const TensorOp<CausalConv1dUpdateParams> op = {&Backend::causal_conv1d_update, "causalConv1dUpdate"};
+  return run_on_tensors(
+      info, op, params.batch > 0, array_specs(info.Env(), params), kFirstArray, info[4],
+      [params, slots = std::move(slots)](const std::vector<void*>& at) { return with_addresses(params, at, slots); });
 }
 
 }  // namespace selective_scan

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "arguments.h"
-#include "call_control.h"
 #include "errors.h"
 #include "host_integers.h"
+#include "tensor_op.h"
 
 namespace selective_scan {
 
@@ -50,21 +50,12 @@ EmbeddingParams with_addresses(EmbeddingParams params, const std::vector<void*>&
 }  // namespace
 
 Napi::Value embedding(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const EmbeddingParams params = read_params(env, info[2]);
+  const EmbeddingParams params = read_params(info.Env(), info[2]);
   std::vector<int32_t> host_ids = ids_of(info[3], info[kFirstArray + kDeviceIds], params.rows, params.vocab);
-  OpCall call;
-  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
-  if (!call.is_resident(*queue_of(info[0]))) {
-    throw to_error(env, {Code::kDevice, "Expected tensors of the device that the call runs on."});
-  }
-  call.op = [params, host_ids = std::move(host_ids)](const Backend& backend, const Call& context,
-                                                     const std::vector<void*>& addresses) -> Status {
-    if (params.rows == 0) return {};
-    if (backend.embedding == nullptr) return {Code::kUnsupported, "This device has no embedding."};
-    return backend.embedding(context, with_addresses(params, addresses, host_ids));
-  };
-  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[4]));
+  const TensorOp<EmbeddingParams> op = {&Backend::embedding, "embedding"};
+  return run_on_tensors(
+      info, op, params.rows > 0, array_specs(info.Env(), params), kFirstArray, info[4],
+      [params, ids = std::move(host_ids)](const std::vector<void*>& at) { return with_addresses(params, at, ids); });
 }
 
 }  // namespace selective_scan

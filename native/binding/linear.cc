@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "arguments.h"
-#include "call_control.h"
 #include "errors.h"
+#include "tensor_op.h"
 
 namespace selective_scan {
 
@@ -66,19 +66,11 @@ LinearParams with_addresses(LinearParams params, const std::vector<void*>& at) {
 }  // namespace
 
 Napi::Value linear(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const LinearParams params = read_params(env, info[2]);
-  OpCall call;
-  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
-  if (!call.is_resident(*queue_of(info[0]))) {
-    throw to_error(env, {Code::kDevice, "Expected tensors of the device that the call runs on."});
-  }
-  call.op = [params](const Backend& backend, const Call& context, const std::vector<void*>& addresses) -> Status {
-    if (params.rows == 0 || params.out_features == 0) return {};
-    if (backend.linear == nullptr) return {Code::kUnsupported, "This device has no linear."};
-    return backend.linear(context, with_addresses(params, addresses));
-  };
-  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[3]));
+  const LinearParams params = read_params(info.Env(), info[2]);
+  const TensorOp<LinearParams> op = {&Backend::linear, "linear"};
+  const bool has_work = params.rows > 0 && params.out_features > 0;
+  return run_on_tensors(info, op, has_work, array_specs(info.Env(), params), kFirstArray, info[3],
+                        [params](const std::vector<void*>& at) { return with_addresses(params, at); });
 }
 
 }  // namespace selective_scan

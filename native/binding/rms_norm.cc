@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "arguments.h"
-#include "call_control.h"
 #include "errors.h"
+#include "tensor_op.h"
 
 namespace selective_scan {
 
@@ -56,16 +56,10 @@ RmsNormParams with_addresses(RmsNormParams params, const std::vector<void*>& at)
 }  // namespace
 
 Napi::Value rms_norm(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const RmsNormParams params = read_params(env, info);
-  OpCall call;
-  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
-  call.op = [params](const Backend& backend, const Call& context, const std::vector<void*>& addresses) -> Status {
-    if (params.rows == 0) return {};
-    if (backend.rms_norm == nullptr) return {Code::kUnsupported, "This device has no rmsNorm."};
-    return backend.rms_norm(context, with_addresses(params, addresses));
-  };
-  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[4]));
+  const RmsNormParams params = read_params(info.Env(), info);
+  const TensorOp<RmsNormParams> op = {&Backend::rms_norm, "rmsNorm"};
+  return run_on_tensors(info, op, params.rows > 0, array_specs(info.Env(), params), kFirstArray, info[4],
+                        [params](const std::vector<void*>& at) { return with_addresses(params, at); });
 }
 
 }  // namespace selective_scan

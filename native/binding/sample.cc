@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "arguments.h"
-#include "call_control.h"
 #include "errors.h"
+#include "tensor_op.h"
 
 namespace selective_scan {
 
@@ -61,20 +61,10 @@ SampleParams with_addresses(SampleParams params, const std::vector<void*>& at) {
 }  // namespace
 
 Napi::Value sample(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const SampleParams params = read_params(env, info);
-  OpCall call;
-  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
-  // A copy of what is updated in place would be updated in vain.
-  if (!call.is_resident(*queue_of(info[0]))) {
-    throw to_error(env, {Code::kDevice, "Expected tensors of the device that the call runs on."});
-  }
-  call.op = [params](const Backend& backend, const Call& context, const std::vector<void*>& addresses) -> Status {
-    if (params.batch == 0) return {};
-    if (backend.sample == nullptr) return {Code::kUnsupported, "This device has no sample."};
-    return backend.sample(context, with_addresses(params, addresses));
-  };
-  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[4]));
+  const SampleParams params = read_params(info.Env(), info);
+  const TensorOp<SampleParams> op = {&Backend::sample, "sample"};
+  return run_on_tensors(info, op, params.batch > 0, array_specs(info.Env(), params), kFirstArray, info[4],
+                        [params](const std::vector<void*>& at) { return with_addresses(params, at); });
 }
 
 }  // namespace selective_scan

@@ -5,8 +5,7 @@
 #include <vector>
 
 #include "arguments.h"
-#include "call_control.h"
-#include "errors.h"
+#include "tensor_op.h"
 
 namespace selective_scan {
 
@@ -37,19 +36,15 @@ std::vector<ArraySpec> array_specs(Napi::Env env, const SoftmaxParams& p) {
 }  // namespace
 
 Napi::Value softmax(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
   const SoftmaxParams params = read_params(info[2]);
-  OpCall call;
-  call.operands = operands_of(info, kFirstArray, array_specs(env, params));
-  call.op = [params](const Backend& backend, const Call& context, const std::vector<void*>& addresses) -> Status {
-    if (params.rows == 0 || params.length == 0) return {};
-    if (backend.softmax == nullptr) return {Code::kUnsupported, "This device has no softmax."};
-    SoftmaxParams placed = params;
-    placed.x = addresses[0];
-    placed.out = addresses[1];
-    return backend.softmax(context, placed);
-  };
-  return run_or_submit(info, std::move(call), kFirstArray, call_control_of(info[3]));
+  const TensorOp<SoftmaxParams> op = {&Backend::softmax, "softmax"};
+  return run_on_tensors(info, op, params.rows > 0 && params.length > 0, array_specs(info.Env(), params), kFirstArray,
+                        info[3], [params](const std::vector<void*>& at) {
+                          SoftmaxParams placed = params;
+                          placed.x = at[0];
+                          placed.out = at[1];
+                          return placed;
+                        });
 }
 
 }  // namespace selective_scan

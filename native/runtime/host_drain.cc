@@ -11,8 +11,8 @@ namespace {
 constexpr size_t kMostThreads = 16;
 
 // The cores that do not fill slots, though there is less to copy: a result's pages are new, and writing to such takes
-// long. But two, which the event loop and the queue's thread have for themselves: with all of them in use the event loop
-// was once kept waiting for 15 ms.
+// long. But two, which the event loop and the queue's thread have for themselves: with all of them in use the event
+// loop was once kept waiting for 15 ms.
 size_t threads_for(size_t chunks, size_t others) {
   const size_t cores = std::thread::hardware_concurrency();
   const size_t taken = others + 2;
