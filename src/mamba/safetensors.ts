@@ -4,6 +4,7 @@ import { bytesOf } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { fillTensor } from '../filling.js';
 import { rawView } from '../host-array.js';
+import { allocPinned } from '../pinned.js';
 import { throwIfAborted } from '../signal.js';
 import type { Tensor } from '../tensor.js';
 import { checkpointError, quoted, shorten } from './checkpoint-error.js';
@@ -12,14 +13,19 @@ import { checkFloatDType, type LoadOptions, readLoadOptions } from './load-optio
 import { checkPath, longestJson, ModelFile } from './model-file.js';
 import { loadable, parseHeader, type StoredTensor } from './safetensors-header.js';
 
-/** Bytes read at a time: the slowest conversion of them takes less than ten milliseconds of the event loop. */
-const pieceBytes = 1024 * 1024;
+/** Bytes read at a time to be converted: the slowest conversion takes less than ten milliseconds of the event loop. */
+const convertedBytes = 1024 * 1024;
+
+/** Bytes read at a time to go to a GPU as they are. They are read into page-locked memory, which the GPU then fetches. */
+const pinnedBytes = 8 * 1024 * 1024;
 
 /** An open safetensors file. Its header has been checked; tensors are read when they are asked for. */
 export class SafetensorsFile {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   readonly #file: ModelFile;
   readonly #dataStart: number;
+  /** Page-locked memory that no call uses: locking a page takes longer than reading it. */
+  readonly #pinned: ArrayBufferLike[] = [];
 
   private constructor(file: ModelFile, dataStart: number, tensors: ReadonlyMap<string, StoredTensor>) {
     this.#file = file;
@@ -62,25 +68,44 @@ export class SafetensorsFile {
     const device = await readyDevice(where);
 
     const total = stored.end - stored.begin;
-    const piece = new ArrayBuffer(Math.min(pieceBytes, total));
-    return fillTensor(device, stored.shape, to, async (element) => {
-      throwIfAborted(signal);
-      const start = element * bytesOf[from];
-      const length = Math.min(pieceBytes, total - start);
-      await this.#file.read(this.#dataStart + stored.begin + start, new Uint8Array(piece, 0, length));
-      if (start + length === total) await this.#file.checkSize();
-      onProgress?.({ done: start + length, total });
-      return rawView(convertFloats(floatBits(piece, length, from), from, to));
-    });
+    const isPinned = device.index >= 0 && from === to && total > convertedBytes;
+    const piece = isPinned ? this.#takePinned() : new ArrayBuffer(Math.min(convertedBytes, total));
+    try {
+      return await fillTensor(device, stored.shape, to, async (element) => {
+        throwIfAborted(signal);
+        const start = element * bytesOf[from];
+        const length = Math.min(piece.byteLength, total - start);
+        await this.#file.read(this.#dataStart + stored.begin + start, new Uint8Array(piece, 0, length));
+        if (start + length === total) await this.#file.checkSize();
+        onProgress?.({ done: start + length, total });
+        return rawView(convertFloats(floatBits(piece, length, from), from, to));
+      });
+    } finally {
+      if (isPinned) this.#pinned.push(piece);
+    }
   }
 
   /** Closes the file. Tensors read from it stay. */
   close(): Promise<void> {
+    this.#pinned.length = 0;
     return this.#file.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #takePinned(): ArrayBufferLike {
+    const spare = this.#pinned.pop();
+    if (spare !== undefined) return spare;
+    try {
+      return allocPinned(pinnedBytes / 4).buffer;
+    } catch (error) {
+      // What cannot be locked, or a runtime that knows no such memory, is no reason not to load.
+      const { code } = error as SelectiveScanError;
+      if (code !== 'ERR_OUT_OF_MEMORY' && code !== 'ERR_UNSUPPORTED') throw error;
+      return new ArrayBuffer(convertedBytes);
+    }
   }
 
   #find(name: string): StoredTensor {
@@ -99,6 +124,6 @@ export class SafetensorsFile {
   }
 }
 
-function floatBits(buffer: ArrayBuffer, bytes: number, dtype: FloatDType): FloatBits {
+function floatBits(buffer: ArrayBufferLike, bytes: number, dtype: FloatDType): FloatBits {
   return dtype === 'float32' ? new Float32Array(buffer, 0, bytes / 4) : new Uint16Array(buffer, 0, bytes / 2);
 }
