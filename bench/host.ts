@@ -10,6 +10,8 @@ type HostOptions = SelectiveScanOptions<Float32Array>;
 export interface HostRow {
   readonly arrays: 'ordinary' | 'pinned';
   readonly form: 'promise' | 'sync';
+  /** Where results go: new arrays, or one array for all calls, of the kind of the others. */
+  readonly results: 'new' | 'reused';
   readonly layout: Layout;
   readonly batch: number;
   readonly dim: number;
@@ -38,7 +40,14 @@ export async function measureHosts(device: string, threads: number | undefined):
   const rows: HostRow[] = [];
   const measure = async (sizes: Sizes, layout: Layout, arrays: HostRow['arrays']) => {
     const options = makeOptions(device, sizes, layout, arrays);
-    for (const form of ['promise', 'sync'] as const) rows.push(await time(options, form, arrays, threads));
+    for (const results of ['new', 'reused'] as const) {
+      for (const form of ['promise', 'sync'] as const) {
+        // The promise form writes pinned arrays only.
+        if (results === 'reused' && form === 'promise' && arrays === 'ordinary') continue;
+        const out = results === 'reused' ? makeArray(arrays, options.u.length, 0) : undefined;
+        rows.push(await time({ ...options, out }, form, arrays, threads));
+      }
+    }
   };
   for (const layout of ['bdl', 'bld'] as const) {
     for (const arrays of ['ordinary', 'pinned'] as const) {
@@ -49,9 +58,12 @@ export async function measureHosts(device: string, threads: number | undefined):
   return rows;
 }
 
+function makeArray(arrays: HostRow['arrays'], length: number, value: number): Float32Array {
+  return (arrays === 'pinned' ? allocPinned(length) : new Float32Array(length)).fill(value);
+}
+
 function makeOptions(device: string, [batch, dim, seqlen]: Sizes, layout: Layout, arrays: HostRow['arrays']) {
-  const array = (length: number, value: number): Float32Array =>
-    (arrays === 'pinned' ? allocPinned(length) : new Float32Array(length)).fill(value);
+  const array = (length: number, value: number) => makeArray(arrays, length, value);
   const steps = batch * dim * seqlen;
   return {
     u: array(steps, 0.5),
@@ -70,7 +82,7 @@ function makeOptions(device: string, [batch, dim, seqlen]: Sizes, layout: Layout
 }
 
 async function time(
-  options: ReturnType<typeof makeOptions>,
+  options: ReturnType<typeof makeOptions> & { out: Float32Array | undefined },
   form: HostRow['form'],
   arrays: HostRow['arrays'],
   threads: number | undefined,
@@ -92,7 +104,13 @@ async function time(
   for (let i = 0; i < (isLarge ? 11 : 2000); i++) times.push(await once());
   delays.disable();
   return {
-    ...{ arrays, form, layout: options.layout, ...options.dims },
+    ...{
+      arrays,
+      form,
+      results: options.out ? ('reused' as const) : ('new' as const),
+      layout: options.layout,
+      ...options.dims,
+    },
     ...(threads !== undefined && { threads }),
     ...{ inputBytes, outputBytes: options.u.byteLength },
     microseconds: times.sort((a, b) => a - b)[times.length >> 1] as number,
@@ -106,6 +124,7 @@ export function hostColumns(row: HostRow): Columns {
   return {
     arrays: row.arrays,
     form: row.form,
+    results: row.results,
     layout: row.layout,
     shape: `${row.batch}, ${row.dim}, ${row.seqlen}`,
     threads: row.threads,

@@ -66,6 +66,7 @@ export interface Native {
   releaseGraph(graph: NativeGraph): void;
 
   allocatePinned(bytes: number): ArrayBuffer;
+  isPinned(array: RawView): boolean;
 
   makeCallControl(sliceBytes?: number): CallControl;
   abortCall(control: CallControl): void;

@@ -34,10 +34,17 @@ Napi::Value allocate_pinned(const Napi::CallbackInfo& info) {
   return {env, buffer};
 }
 
+// isPinned(array): boolean, whether all its memory is of allocatePinned
+Napi::Value is_pinned(const Napi::CallbackInfo& info) {
+  const Bytes bytes = bytes_of(info[0]);
+  return Napi::Boolean::New(info.Env(), PinnedMemory::find(bytes.data, bytes.size) != nullptr);
+}
+
 }  // namespace
 
 void define_pinned(Napi::Env env, Napi::Object exports) {
   exports.Set("allocatePinned", Napi::Function::New(env, guarded<allocate_pinned>));
+  exports.Set("isPinned", Napi::Function::New(env, guarded<is_pinned>));
 }
 
 }  // namespace selective_scan

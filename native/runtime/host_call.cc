@@ -40,10 +40,13 @@ HostCall::HostCall(std::shared_ptr<Queue> queue, const OpCall& call, bool is_pro
   std::vector<bool> is_pinned(call.operands.size());
   for (size_t i = 0; i < call.operands.size(); ++i) {
     const Operand& operand = call.operands[i];
-    if (operand.is_output) use_huge_pages(arrays_[i], operand.bytes);
-    if (operand.is_output || operand.bytes == 0) continue;
-    pinned_[i] = PinnedMemory::find(queue_->backend(), arrays_[i], operand.bytes);
-    is_pinned[i] = pinned_[i] != nullptr;
+    if (operand.bytes == 0) continue;
+    pinned_[i] = PinnedMemory::find(arrays_[i], operand.bytes);
+    if (operand.is_output) {
+      if (pinned_[i] == nullptr) use_huge_pages(arrays_[i], operand.bytes);
+      continue;
+    }
+    is_pinned[i] = pinned_[i] != nullptr && pinned_[i]->serves(queue_->backend());
     if (is_promise && operand.host != nullptr && !is_pinned[i]) reading_ = Reading::kInTurns;
   }
   if (slice_bytes == 0) slice_bytes = kSliceBytes;

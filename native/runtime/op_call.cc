@@ -1,5 +1,9 @@
 #include "op_call.h"
 
+#include <utility>
+
+#include "pinned_memory.h"
+
 namespace selective_scan {
 
 namespace {
@@ -26,7 +30,12 @@ bool OpCall::is_on_host() const {
 
 void OpCall::hold() {
   for (const Operand& operand : operands) {
-    if (operand.storage != nullptr) held.push_back(operand.storage->shared_from_this());
+    if (operand.storage != nullptr) {
+      held.push_back(operand.storage->shared_from_this());
+    } else if (operand.is_output && operand.host != nullptr) {
+      std::shared_ptr<PinnedMemory> pinned = PinnedMemory::find(operand.host, operand.bytes);
+      if (pinned != nullptr) held.push_back(std::move(pinned));
+    }
   }
 }
 

@@ -23,7 +23,7 @@ struct Operand {
 
 struct OpCall {
   std::vector<Operand> operands;
-  std::vector<std::shared_ptr<Storage>> held;
+  std::vector<std::shared_ptr<void>> held;
   // Runs the op, given the device addresses of the operands in their order, null where absent.
   std::function<Status(const Backend&, const Call&, const std::vector<void*>&)> op;
   // How the op is cut where its arrays are the host's and have to be brought to a device; none if it takes no such.
@@ -36,8 +36,9 @@ struct OpCall {
   // Of a resident call.
   Status run(Queue& queue, const Call& call) const;
 
-  // Keeps the operands' storage alive as long as this call: for one that runs later than its caller sees. Sharing each
-  // would take a call that runs at once longer than all the rest of its bookkeeping.
+  // Keeps the operands' storage alive as long as this call, and pinned memory that it writes, whose array JavaScript may
+  // detach meanwhile: for a call that runs later than its caller sees. Sharing each would take one that runs at once
+  // longer than all the rest of its bookkeeping.
   void hold();
 };
 

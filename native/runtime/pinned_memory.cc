@@ -35,14 +35,14 @@ PinnedMemory::~PinnedMemory() {
   backend_.release_pinned(data_);
 }
 
-std::shared_ptr<PinnedMemory> PinnedMemory::find(const Backend& backend, const void* data, size_t bytes) {
+std::shared_ptr<PinnedMemory> PinnedMemory::find(const void* data, size_t bytes) {
   const char* const begin = static_cast<const char*>(data);
   std::shared_ptr<PinnedMemory> found;  // outlives the lock: if it is the last to go, it takes the lock again
   const std::lock_guard<std::mutex> lock(all_mutex);
   auto after = all().upper_bound(begin);
   if (after == all().begin()) return nullptr;
   found = (--after)->second.lock();
-  const bool has_all = found && &found->backend_ == &backend && begin + bytes <= found->data_ + found->bytes_;
+  const bool has_all = found && begin + bytes <= found->data_ + found->bytes_;
   return has_all ? found : nullptr;
 }
 

@@ -16,8 +16,11 @@ class PinnedMemory {
   PinnedMemory(const PinnedMemory&) = delete;
   PinnedMemory& operator=(const PinnedMemory&) = delete;
 
-  // The pinned memory of that backend which has all these bytes; null if there is none.
-  static std::shared_ptr<PinnedMemory> find(const Backend& backend, const void* data, size_t bytes);
+  // The pinned memory that has all these bytes; null if there is none.
+  static std::shared_ptr<PinnedMemory> find(const void* data, size_t bytes);
+
+  // Whether that backend's devices read and write it by themselves.
+  bool serves(const Backend& backend) const { return &backend == &backend_; }
 
   char* data() const { return data_; }
   size_t bytes() const { return bytes_; }

@@ -167,8 +167,8 @@ function hasSizes(dims: readonly number[], axes: readonly Axis[]): boolean {
   return true;
 }
 
-/** A typed array of complex numbers is a Float32Array of pairs. */
-function checkView(name: string, view: HostView, { axes, dtype }: Spec): void {
+/** Throws unless a typed array is of the spec's dtype and length; of complex numbers it is a Float32Array of pairs. */
+export function checkView(name: string, view: HostView, { axes, dtype }: Spec): void {
   const isComplex = dtype === 'complex64';
   checkDType(name, isComplex ? 'float32' : dtype, dtypeOfView(name, view));
   const counted: readonly Axis[] = isComplex ? [...axes, ['2', 2]] : axes;

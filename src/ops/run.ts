@@ -17,6 +17,7 @@ import { checkStreamDevice } from '../stream.js';
 import { allocateTensor, isTensor, memoryOf, type Tensor } from '../tensor.js';
 import { feedUntilSettled } from './feed.js';
 import type { Operands, Spec } from './operands.js';
+import { requireKept, requirePinned } from './out-array.js';
 import { type OnProgress, reportUntilSettled } from './progress.js';
 
 /** A checked call of an op, ready to run on either side of a promise. */
@@ -28,6 +29,8 @@ export interface OpRun<Name extends string> {
   readonly stream: Device | undefined;
   /** The native side takes the operands in their order, and after them the outputs; absent ones are undefined. */
   readonly outputs: readonly (Spec | undefined)[];
+  /** The caller's own array for the first output, if any. Calls on typed arrays only. */
+  readonly out?: FloatArray | undefined;
   readonly launch: (
     native: Native,
     queue: number,
@@ -69,7 +72,8 @@ export async function run<Name extends string>(
 ): Promise<OpResult> {
   refuseInCapture('a promise form');
   throwIfAborted(signal);
-  const { operands } = run;
+  const { operands, out } = run;
+  if (out) requirePinned(out);
   const hasControl = signal !== undefined || onProgress !== undefined || !operands.areTensors;
   const control = hasControl ? callNative((native) => native.makeCallControl()) : undefined;
   const stopListening = onAbort(signal, () => control && callNative((native) => native.abortCall(control)));
@@ -99,6 +103,7 @@ export async function run<Name extends string>(
     const launched = awaitNative((native) => run.launch(native, device.queue, true, arrays, control) as Promise<void>);
     const done = control && !isSmall && device.index >= 0 ? feedUntilSettled(launched, control, arrays) : launched;
     await (control && onProgress ? reportUntilSettled(done, control, totalOf(run), onProgress) : done);
+    if (out) requireKept(out, totalOf(run));
     return { outputs, device: device.name };
   } catch (error) {
     disposeAll(outputs);
@@ -159,10 +164,10 @@ function nativeOutput(output: Output): NativeArray {
   return isTensor(output) ? memoryOf(output) : rawView(output);
 }
 
-function makeOutputs<Name extends string>({ operands, outputs }: OpRun<Name>, device: Device): Output[] {
-  const made: Output[] = [];
+function makeOutputs<Name extends string>({ operands, outputs, out }: OpRun<Name>, device: Device): Output[] {
+  const made: Output[] = out ? [out] : [];
   try {
-    for (const spec of outputs) made.push(spec && makeOutput(spec, device, operands.areTensors));
+    for (const spec of outputs.slice(made.length)) made.push(spec && makeOutput(spec, device, operands.areTensors));
     return made;
   } catch (error) {
     disposeAll(made);

@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor.js';
 import { readCuSeqlens } from './host-integers.js';
 import { checkLayout, inLayout, type Layout } from './layout.js';
 import { Operands, type Spec } from './operands.js';
+import { readOut } from './out-array.js';
 import { checkOnProgress, type Progress } from './progress.js';
 import { type OpResult, type OpRun, run, runSync } from './run.js';
 
@@ -60,6 +61,13 @@ export interface SelectiveScanOptions<T extends Tensor | FloatArray = Tensor | F
    * is then not shared out. Default false.
    */
   batchInvariant?: boolean | undefined;
+  /**
+   * Typed arrays only: an array of the caller's, of u's kind and length, that the result is written into and that is the
+   * result's `out`. Calls that use one again touch no new memory. It shares no memory with an input. The Sync form takes
+   * any; the promise form one of allocPinned(), which it owns until it settles: other threads write it meanwhile, and an
+   * ordinary array could be detached and freed under them. A call that fails leaves it partly written. Default: a new array.
+   */
+  out?: FloatArray | undefined;
   /** Default 'bdl'. */
   layout?: Layout | undefined;
   /** Sizes: required with typed arrays; with tensors optional, and then checked. */
@@ -102,7 +110,7 @@ type Name = (typeof required)[number] | (typeof optional)[number];
 const inputs = [...required, ...optional];
 const known: ReadonlySet<string> = new Set<keyof SelectiveScanOptions>([
   ...inputs,
-  ...(['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'batchInvariant', 'layout', 'dims'] as const),
+  ...(['cuSeqlens', 'deltaSoftplus', 'returnLastState', 'batchInvariant', 'layout', 'dims', 'out'] as const),
   ...(['complexA', 'constantB', 'constantC', 'device', 'stream'] as const),
 ]);
 const knownOfPromise: ReadonlySet<string> = new Set([...known, 'signal', 'onProgress']);
@@ -207,6 +215,7 @@ function prepare(options: SelectiveScanOptions): OpRun<Name> {
     device: options.device,
     stream: readStream(options.stream),
     outputs: [activation, returnLastState ? state : undefined],
+    out: readOut(options.out, operands, activation),
     launch: (native, queue, isPromise, arrays, control) => {
       const codes = [nativeCode[dtype], layout === 'bdl' ? 0 : 1, flags] as const;
       nativeSizes.set([batch, dim, seqlen, dstate, groups, sequences, ...codes]);
