@@ -1,4 +1,4 @@
-// npm run bench -- [scan|step|linear|call|host|model] [--device cpu|cuda|cuda:N] [--out FOLDER] [--peer]
+// npm run bench -- [scan|step|linear|ops|call|host|model] [--device cpu|cuda|cuda:N] [--out FOLDER] [--peer]
 // Measures, prints one table, and writes <machine>-<suite>.json into bench/results (or the folder named). --peer times
 // mamba_ssm side by side, for the suite 'scan' on a GPU, where python3 can import it.
 import { spawnSync } from 'node:child_process';
@@ -11,6 +11,7 @@ import { hostColumns, measureHosts } from './host';
 import { linearColumns, measureLinears } from './linear';
 import { findDevice, machineName } from './machine';
 import { measureModels, modelColumns } from './model';
+import { measureOps, opColumns } from './ops';
 import { measureScans, scanColumns } from './scan';
 import { measureSteps, stepColumns } from './step';
 import { type Columns, printTable } from './table';
@@ -29,6 +30,7 @@ const suites: Readonly<Record<string, Suite<unknown>>> = {
   scan: { measure: measureScans, columns: scanColumns },
   step: { measure: measureSteps, columns: stepColumns },
   linear: { measure: measureLinears, columns: linearColumns },
+  ops: { measure: measureOps, columns: opColumns },
   call: { measure: measureCalls, columns: callColumns },
   host: { measure: measureHosts, columns: hostColumns },
   model: { measure: measureModels, columns: modelColumns },

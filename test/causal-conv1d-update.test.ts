@@ -1,56 +1,26 @@
 import { describe, expect, test } from '@jest/globals';
 import {
-  type CausalConv1dUpdateOptions,
   causalConv1dSync,
   causalConv1dUpdate,
   causalConv1dUpdateSync,
   device as handleOf,
-  Tensor,
+  type Tensor,
 } from 'selective-scan';
-import type { Form } from './support/call';
 import { relativeError } from './support/closeness';
+import { type ConvCase, convCase, convLimit, convOptions, place, referenceConv } from './support/conv-case';
 import {
-  type ConvCase,
-  type ConvSpec,
-  convCase,
-  convLimit,
-  convOptions,
-  convStateOf,
-  disposeTensors,
-  place,
-  referenceConv,
-} from './support/conv-case';
+  type ConvUpdateSpec,
+  callConvUpdate,
+  convUpdateCase,
+  convUpdateComplaints,
+  convUpdateOptions,
+  expectedConvUpdate,
+} from './support/conv-update-case';
 import { describeOnEachDevice, describeOnGpus } from './support/devices';
 import { expectFailure, rejectionOf } from './support/failures';
-import { seeded } from './support/random';
-import { roundTo } from './support/rounding';
 import './support/patience';
 
-/** The tokens of each row are a sequence whose initial state is a row of a pool. */
-interface Problem {
-  conv: ConvCase;
-  pool: Float64Array; // [slots, dim, width - 1]
-  slots: readonly number[] | undefined; // of each row; -1 for none
-}
-
-interface Spec extends ConvSpec {
-  tokens?: number;
-  slots?: readonly number[];
-  poolSize?: number;
-}
-
-interface UpdateCall {
-  form?: Form;
-  hasTokenAxis?: boolean;
-  slotsAs?: 'array' | 'cpu' | 'device';
-}
-
-interface Result {
-  out: Float64Array;
-  pool: Float64Array;
-}
-
-type Row = [name: string, reason: string, spec: Spec];
+type Row = [name: string, reason: string, spec: ConvUpdateSpec];
 
 const floats = ['float32', 'float16', 'bfloat16'] as const;
 
@@ -83,104 +53,35 @@ const slotRows: Row[] = [
   ['16 bits', 'zeros of another size', { batch: 5, slots: [4, -1, 0, -1, 1], dtype: 'bfloat16' }],
 ];
 
-function updateProblem({ tokens = 1, slots, poolSize, ...spec }: Spec): Problem {
-  const conv = convCase({ ...spec, seqlen: tokens, layout: 'bld' });
-  const random = seeded(11);
-  const size = conv.dim * (conv.width - 1);
-  const length = (poolSize ?? conv.batch) * size;
-  const pool = Float64Array.from({ length }, () => roundTo(conv.dtype, random.normal()));
-  const initialState = new Float64Array(conv.batch * size);
-  for (let b = 0; b < conv.batch; b++) {
-    const slot = slots ? (slots[b] as number) : b;
-    if (slot >= 0) initialState.set(convStateOf(conv, pool, slot), b * size);
-  }
-  return { conv: { ...conv, initialState }, pool, slots };
-}
-
-/** Rows without a slot give 0, states without a row stay. */
-function expectedUpdate({ conv, pool, slots }: Problem): Result {
-  const { out, finalState } = referenceConv(conv);
-  const size = conv.dim * (conv.width - 1);
-  const result = { out, pool: Float64Array.from(pool) };
-  for (let b = 0; b < conv.batch; b++) {
-    const slot = slots ? (slots[b] as number) : b;
-    if (slot >= 0) result.pool.set(convStateOf(conv, finalState, b), slot * size);
-    else out.fill(0, b * conv.seqlen * conv.dim, (b + 1) * conv.seqlen * conv.dim);
-  }
-  return result;
-}
-
-function complaints(problem: Problem, got: Result): string[] {
-  const want = expectedUpdate(problem);
-  const limit = convLimit(problem.conv, referenceConv(problem.conv));
-  const error = relativeError(got.out, want.out);
-  const zeros = want.out.findIndex((y, i) => y === 0 && got.out[i] !== 0);
-  const wrong = want.pool.findIndex((x, i) => got.pool[i] !== x);
-  return [
-    ...(error <= limit ? [] : [`out: error ${error} above ${limit}`]),
-    ...(zeros < 0 ? [] : [`out: not 0 at ${zeros}`]),
-    ...(wrong < 0 ? [] : [`state: wrong at ${wrong}`]),
-  ];
-}
-
-function optionsOf({ conv, pool, slots }: Problem, device: string, call: UpdateCall = {}): CausalConv1dUpdateOptions {
-  const { batch, dim, seqlen: tokens, width, dtype } = conv;
-  const { hasTokenAxis = true, slotsAs = 'array' } = call;
-  const { initialState, returnFinalState: _, layout: __, ...rest } = convOptions(conv, device);
-  initialState?.dispose();
-  rest.x.dispose();
-  const integers = slots && Int32Array.from(slots);
-  const slotTensor = (): Tensor => {
-    const host = Tensor.from(integers as Int32Array, [batch]);
-    return slotsAs === 'cpu' || device === 'cpu' ? host : host.toSync(device);
-  };
-  return {
-    ...rest,
-    state: place(pool, [pool.length / (dim * (width - 1)), dim, width - 1], dtype, device),
-    x: place(conv.x, hasTokenAxis ? [batch, tokens, dim] : [batch, dim], dtype, device),
-    ...(integers && { slots: slotsAs === 'array' ? integers : slotTensor() }),
-  };
-}
-
-async function callUpdate(problem: Problem, device: string, call: UpdateCall = {}): Promise<Result> {
-  const options = optionsOf(problem, device, call);
-  const result = call.form === 'sync' ? causalConv1dUpdateSync(options) : await causalConv1dUpdate(options);
-  const out = Float64Array.from(await result.out.toArray());
-  const pool = Float64Array.from(await options.state.toArray());
-  disposeTensors(options);
-  disposeTensors(result);
-  return { out, pool };
-}
-
 describeOnEachDevice((device) => {
   test.each(rows)('%s: %s', async (_name, _reason, spec) => {
-    const problem = updateProblem(spec);
+    const problem = convUpdateCase(spec);
     for (const form of ['promise', 'sync'] as const) {
-      expect(complaints(problem, await callUpdate(problem, device, { form }))).toEqual([]);
+      expect(convUpdateComplaints(problem, await callConvUpdate(problem, device, { form }))).toEqual([]);
     }
     if (spec.tokens !== undefined) return;
-    expect(complaints(problem, await callUpdate(problem, device, { hasTokenAxis: false }))).toEqual([]);
+    expect(convUpdateComplaints(problem, await callConvUpdate(problem, device, { hasTokenAxis: false }))).toEqual([]);
   });
 
   describe.each(['array', 'cpu', 'device'] as const)('slots as %s', (slotsAs) => {
     test.each(slotRows)('%s: %s', async (_name, _reason, spec) => {
-      const problem = updateProblem(spec);
+      const problem = convUpdateCase(spec);
       for (const form of ['promise', 'sync'] as const) {
-        expect(complaints(problem, await callUpdate(problem, device, { form, slotsAs }))).toEqual([]);
+        expect(convUpdateComplaints(problem, await callConvUpdate(problem, device, { form, slotsAs }))).toEqual([]);
       }
     });
   });
 
   test('batch 0 gives an empty result', async () => {
     for (const spec of [{ batch: 0 }, { batch: 0, slots: [], poolSize: 3 }]) {
-      const problem = updateProblem(spec);
-      expect(await callUpdate(problem, device)).toEqual({ out: new Float64Array(0), pool: problem.pool });
+      const problem = convUpdateCase(spec);
+      expect(await callConvUpdate(problem, device)).toEqual({ out: new Float64Array(0), pool: problem.pool });
     }
   });
 
   test('batch 70000, more rows than a grid axis has blocks', async () => {
-    const problem = updateProblem({ batch: 70_000, dim: 2, width: 2 });
-    expect(complaints(problem, await callUpdate(problem, device))).toEqual([]);
+    const problem = convUpdateCase({ batch: 70_000, dim: 2, width: 2 });
+    expect(convUpdateComplaints(problem, await callConvUpdate(problem, device))).toEqual([]);
   });
 
   test.each(floats)('a convolution and then its tokens give the bits of one long one, %s', async (dtype) => {
@@ -209,9 +110,9 @@ describeOnEachDevice((device) => {
   });
 
   test('updates run in the order in which they were called, whichever their form', async () => {
-    const problem = updateProblem({ batch: 64, dim: 1030, tokens: 4 });
+    const problem = convUpdateCase({ batch: 64, dim: 1030, tokens: 4 });
     const { conv } = problem;
-    const { x, ...options } = optionsOf(problem, device);
+    const { x, ...options } = convUpdateOptions(problem, device);
     x.dispose();
     const tokens = [0, 1, 2, 3].map((t) => {
       const values = Array.from({ length: 64 }, (_, b) => [
@@ -225,13 +126,13 @@ describeOnEachDevice((device) => {
     ];
     causalConv1dUpdateSync({ ...options, x: tokens[2] });
     promises.push(causalConv1dUpdate({ ...options, x: tokens[3] }));
-    expect(Float64Array.from(await options.state.toArray())).toEqual(expectedUpdate(problem).pool);
+    expect(Float64Array.from(await options.state.toArray())).toEqual(expectedConvUpdate(problem).pool);
     await Promise.all(promises);
   });
 
   test('captured, a replay is a token further', async () => {
-    const problem = updateProblem({ slots: [1, 0] });
-    const [captured, plain] = [optionsOf(problem, device), optionsOf(problem, device)];
+    const problem = convUpdateCase({ slots: [1, 0] });
+    const [captured, plain] = [convUpdateOptions(problem, device), convUpdateOptions(problem, device)];
     let out: Tensor | undefined;
     using graph = handleOf(device).capture(() => {
       out = causalConv1dUpdateSync(captured).out;
@@ -244,8 +145,8 @@ describeOnEachDevice((device) => {
   });
 
   test('an update that was aborted before touches no state', async () => {
-    const problem = updateProblem({});
-    const options = optionsOf(problem, device);
+    const problem = convUpdateCase({});
+    const options = convUpdateOptions(problem, device);
     const rejection = await rejectionOf(causalConv1dUpdate({ ...options, signal: AbortSignal.abort() }));
     expectFailure(rejection, { code: 'ERR_ABORTED', about: '' });
     expect(Float64Array.from(await options.state.toArray())).toEqual(problem.pool);
@@ -261,20 +162,20 @@ describeOnGpus((device) => {
   const strays = [3, 2 ** 31 - 1, -2, -(2 ** 31)].flatMap((stray) => [1, 2].map((tokens) => [stray, tokens] as const));
 
   test.each(strays)('a slot that is not there, %d, on the GPU gives NaN, %d tokens', async (stray, tokens) => {
-    const problem = updateProblem({ batch: 6, slots: [2, -1, 0, -1, 1, -1], poolSize: 3, tokens });
+    const problem = convUpdateCase({ batch: 6, slots: [2, -1, 0, -1, 1, -1], poolSize: 3, tokens });
     const slots = [2, stray, 0, -1, 1, stray];
-    const got = await callUpdate({ ...problem, slots }, device, { slotsAs: 'device' });
+    const got = await callConvUpdate({ ...problem, slots }, device, { slotsAs: 'device' });
     for (const [b, slot] of slots.entries()) {
       const row = got.out.subarray((b * got.out.length) / 6, ((b + 1) * got.out.length) / 6);
       expect(row.every(Number.isNaN)).toBe(slot === stray);
       if (slot === stray) row.fill(0);
     }
-    expect(complaints(problem, got)).toEqual([]);
+    expect(convUpdateComplaints(problem, got)).toEqual([]);
   });
 
   test.each(rows)('CPU and GPU agree, %s: %s', async (_name, _reason, spec) => {
-    const problem = updateProblem(spec);
-    const [onCpu, onGpu] = [await callUpdate(problem, 'cpu'), await callUpdate(problem, device)];
+    const problem = convUpdateCase(spec);
+    const [onCpu, onGpu] = [await callConvUpdate(problem, 'cpu'), await callConvUpdate(problem, device)];
     const limit = 2 * convLimit(problem.conv, referenceConv(problem.conv));
     expect(relativeError(onGpu.out, onCpu.out)).toBeLessThanOrEqual(limit);
     expect(onGpu.pool).toEqual(onCpu.pool);

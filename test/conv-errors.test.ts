@@ -139,8 +139,8 @@ const tables: Row[] = [
   ['ids as floats', () => table({ ids: new Float32Array(3) }), 'ERR_DTYPE', 'ids'],
   ['ids as a tensor of floats', () => table({ ids: zeros([3]) }), 'ERR_DTYPE', 'ids'],
   ['disposed ids', () => table({ ids: disposed([3], 'int32') }), 'ERR_DISPOSED', 'ids'],
-  ['dtype of integers', () => table({ dtype: 'int32' }), 'ERR_OPTION', 'dtype'],
-  ['dtype as a number', () => table({ dtype: 1 }), 'ERR_OPTION', 'dtype'],
+  ['dtype of integers', () => table({ dtype: 'int32' }), 'ERR_DTYPE', 'dtype'],
+  ['dtype as a number', () => table({ dtype: 1 }), 'ERR_DTYPE', 'dtype'],
   ['an unknown option', () => table({ scale: 2 }), 'ERR_OPTION', "'scale'"],
   ['another device named', () => table({ device: 'cuda:0' }), 'ERR_DEVICE', 'cuda:0'],
 ];

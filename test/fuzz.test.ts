@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describeOnEachDevice } from './support/devices';
 import { type CallPlan, callPlans } from './support/fuzz-calls';
 import { complaintsAboutKernel, type KernelPlan, kernelPlans } from './support/fuzz-kernel';
+import { complaintsAboutOp, type OpPlan, opPlans } from './support/fuzz-ops';
 import { complaintsAboutTensor, type TensorPlan, tensorPlans } from './support/fuzz-tensors';
 import { complaintsAboutCall } from './support/fuzz-verdict';
 
@@ -22,15 +23,16 @@ const {
   SELECTIVE_SCAN_FUZZ_TRACE: trace,
 } = process.env;
 const seed = givenSeed ? Number(givenSeed) : Math.floor(Math.random() * 2 ** 31);
-const calls = givenCalls ? Number(givenCalls) : 10_000;
+const calls = givenCalls ? Number(givenCalls) : 12_000;
 
 // In milliseconds. A run takes some seconds; a call that never settles costs its limit each time it is made smaller.
 const limits = { call: 5_000, run: 150_000, test: 180_000 };
 
-type Plan = { call: CallPlan } | { tensor: TensorPlan } | { kernel: KernelPlan };
+type Plan = { call: CallPlan } | { tensor: TensorPlan } | { kernel: KernelPlan } | { op: OpPlan };
 
 const plans: fc.Arbitrary<Plan> = fc.oneof(
   { weight: 14, arbitrary: fc.record({ call: callPlans }) },
+  { weight: 6, arbitrary: fc.record({ op: opPlans }) },
   { weight: 4, arbitrary: fc.record({ tensor: tensorPlans }) },
   { weight: 1, arbitrary: fc.record({ kernel: kernelPlans }) },
 );
@@ -38,6 +40,7 @@ const plans: fc.Arbitrary<Plan> = fc.oneof(
 function complaintsAbout(plan: Plan, device: string): Promise<string[]> {
   if ('call' in plan) return complaintsAboutCall(plan.call, device);
   if ('tensor' in plan) return complaintsAboutTensor(plan.tensor, device);
+  if ('op' in plan) return complaintsAboutOp(plan.op, device);
   return complaintsAboutKernel(plan.kernel, device);
 }
 

@@ -1,7 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
+import { linear, rmsNorm, softmax, type Tensor } from 'selective-scan';
 import { type CallResult, callWithTensors } from './support/call';
+import { callConv, convCase, disposeTensors } from './support/conv-case';
+import { callConvUpdate, convUpdateCase } from './support/conv-update-case';
 import { describeOnEachDevice } from './support/devices';
+import { callLayerSteps, layerStepCase } from './support/layer-step-case';
+import { linearCase, linearOptions } from './support/linear-case';
 import { type CaseSpec, randomCase } from './support/random-case';
+import type { FloatType } from './support/rounding';
+import { normals, placed, taken } from './support/rows';
+import { callSample, sampleCase } from './support/sample-case';
 import { sameValues } from './support/small-call';
 import { callUpdate, type UpdateSpec, updateCase } from './support/update-case';
 import './support/patience';
@@ -32,6 +40,64 @@ const updates: [string, UpdateSpec][] = [
   ['more states than a pass holds', { batch: 2, dim: 5, tokens: 3, dstate: 300 }],
 ];
 
+type Call = (dtype: FloatType, device: string) => Promise<object>;
+
+/** Rows of which several threads share one, and rows enough for all threads. */
+const rowCounts = [
+  [1, 70_000],
+  [700, 300],
+] as const;
+
+// Sizes at which the work is shared out, among threads and within a row.
+const ops: [string, Call][] = [
+  ...layouts.map((layout): [string, Call] => [
+    `causalConv1d, ${layout}`,
+    (dtype, device) => callConv(convCase({ dim: 260, seqlen: 700, dtype, layout }), device),
+  ]),
+  [
+    'causalConv1dUpdate',
+    (dtype, device) => callConvUpdate(convUpdateCase({ batch: 70, dim: 1100, tokens: 3, dtype }), device),
+  ],
+  ...([1, 9, 130] as const).map((rows): [string, Call] => [
+    `linear, ${rows} rows`,
+    (dtype, device) => {
+      const problem = linearCase({ rows, in: 1500, out: 333, dtype, weightDType: dtype, biasDType: dtype });
+      return outOf((given: ReturnType<typeof linearOptions>) => linear(given), linearOptions(problem, device));
+    },
+  ]),
+  ...rowCounts.flatMap(([rows, length]): [string, Call][] => [
+    [
+      `softmax, ${rows} rows`,
+      (dtype, device) => outOf(softmax, { x: placed(normals(rows * length, dtype), [rows, length], dtype, device) }),
+    ],
+    [
+      `rmsNorm, ${rows} rows`,
+      (dtype, device) =>
+        outOf(rmsNorm, {
+          x: placed(normals(rows * length, dtype), [rows, length], dtype, device),
+          weight: placed(normals(length, dtype, 2), [length], dtype, device),
+        }),
+    ],
+    [
+      `sample, ${rows} rows`,
+      (dtype, device) =>
+        callSample(sampleCase({ batch: rows, vocab: length, dtype, topP: 0.9, minP: 0.01 }), device, 'promise'),
+    ],
+  ]),
+  [
+    'mambaLayerStep',
+    (dtype, device) => callLayerSteps(layerStepCase({ batch: 5, hidden: 256, dim: 512, dtRank: 16, dtype }), device),
+  ],
+];
+
+/** What an op gives for options that are its own. */
+async function outOf<Options extends object>(op: (options: Options) => Promise<{ out: Tensor }>, options: Options) {
+  const { out } = await op(options);
+  const values = await taken(out);
+  disposeTensors(options);
+  return { values };
+}
+
 describeOnEachDevice((device) => {
   describe.each(dtypes)('a call again gives the same bits, %s', (dtype) => {
     describe.each(layouts)('selectiveScan, %s', (layout) => {
@@ -53,9 +119,25 @@ describeOnEachDevice((device) => {
         expect(sameValues(result.states as Float64Array, first?.states as Float64Array)).toBe(true);
       }
     });
+
+    test.each(ops)('%s', async (_name, call) => {
+      const [first, ...again] = await Promise.all([1, 2, 3].map(() => call(dtype, device)));
+      for (const result of again) expect(sameResults(result, first as object)).toBe(true);
+    });
   });
 });
 
 function isSame(a: CallResult, b: CallResult): boolean {
   return sameValues(a.out, b.out) && sameValues(a.lastState, b.lastState);
+}
+
+/** Bit for bit, of results whose properties are arrays or lists of them. */
+function sameResults(a: object, b: object): boolean {
+  const [ours, theirs] = [a, b].map((result) => Object.values(result).flat());
+  return (ours as unknown[]).every((value, i) => {
+    const other = theirs?.[i];
+    return ArrayBuffer.isView(value)
+      ? sameValues(value as Float64Array, other as Float64Array)
+      : Object.is(value, other);
+  });
 }

@@ -4,7 +4,8 @@ import { outBound, relativeError } from './support/closeness';
 import { describeOnEachDevice, describeOnGpus } from './support/devices';
 import { expectBothRefuse, expectFailure, type LooseOptions, thrownBy } from './support/failures';
 import type { FloatType } from './support/rounding';
-import { mapRows, normals, placed, taken } from './support/rows';
+import { referenceRmsNorm } from './support/row-references';
+import { normals, placed, taken } from './support/rows';
 import './support/patience';
 
 interface Problem {
@@ -60,16 +61,6 @@ const others: Row[] = [
   ['large values', 'squares far from 1', { scale: 1e8, residual: false }],
 ];
 
-/** Plainly from the definition, in float64. */
-function reference(x: Float64Array, residual: Float64Array | undefined, weight: Float64Array, eps: number) {
-  const sum = x.map((value, i) => value + (residual?.[i] ?? 0));
-  const out = mapRows(sum, weight.length, (row) => {
-    const mean = row.reduce((squares, r) => squares + r * r, 0) / row.length;
-    return row.map((r, i) => (r / Math.sqrt(mean + eps)) * (weight[i] as number));
-  });
-  return { sum, out };
-}
-
 function valuesOf({ leading, dim, dtype, weightDType, residual, scale }: Problem) {
   const count = leading.reduce((product, size) => product * size, dim);
   return {
@@ -95,7 +86,7 @@ describeOnEachDevice((device) => {
   test.each([...dtypes, ...sizes, ...others])('%s: %s', async (_name, _reason, change) => {
     const problem = { ...base, ...change };
     const { x, weight, residual } = valuesOf(problem);
-    const want = reference(x, residual, weight, problem.eps);
+    const want = referenceRmsNorm(x, residual, weight, problem.eps);
     const options = optionsOf(problem, device);
     const results = [await rmsNorm({ ...options, returnResidual: true }), rmsNormSync(options)];
     expect(results[1]?.residual).toBeUndefined();

@@ -25,6 +25,11 @@ const both = (): LooseOptions => {
   return { seen: one, random: one };
 };
 
+const views = (): LooseOptions => {
+  const one = zeros([2, 3], 'int32');
+  return { seen: one, random: one.reshape([2, 3]) };
+};
+
 type Row = [what: string, change: () => LooseOptions, code: string, about: string];
 
 const arrays: Row[] = [
@@ -48,6 +53,7 @@ const arrays: Row[] = [
   ['no random', () => ({ random: undefined }), 'ERR_OPTION', 'random'],
   ['a penalty without seen', () => ({ repetitionPenalty: 1.1 }), 'ERR_OPTION', 'seen'],
   ['random that is seen', both, 'ERR_OPTION', 'random to be another tensor than seen'],
+  ['random that is a view of seen', views, 'ERR_OPTION', 'random to be another tensor than seen'],
   ['disposed logits', () => ({ logits: disposed([2, 3], 'float32') }), 'ERR_DISPOSED', 'logits'],
   ['disposed random', () => ({ random: disposed([2, 3], 'int32') }), 'ERR_DISPOSED', 'random'],
 ];

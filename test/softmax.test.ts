@@ -13,7 +13,8 @@ import { outBound, relativeError } from './support/closeness';
 import { describeOnEachDevice } from './support/devices';
 import { expectBothRefuse, expectFailure, type LooseOptions, thrownBy } from './support/failures';
 import { type FloatType, roundTo } from './support/rounding';
-import { mapRows, normals, placed, taken } from './support/rows';
+import { referenceSoftmax } from './support/row-references';
+import { normals, placed, taken } from './support/rows';
 import './support/patience';
 
 interface Problem {
@@ -45,15 +46,6 @@ const rows: Row[] = [
   ['very far apart', 'exponents beyond the range of float32', { scale: 1e30 }],
 ];
 
-/** Plainly from the definition, in float64. */
-function reference(x: Float64Array, n: number, isLog: boolean): Float64Array {
-  return mapRows(x, n, (row) => {
-    const maximum = row.reduce((most, value) => Math.max(most, value));
-    const sum = row.reduce((total, value) => total + Math.exp(value - maximum), 0);
-    return row.map((value) => (isLog ? value - maximum - Math.log(sum) : Math.exp(value - maximum) / sum));
-  });
-}
-
 const forms = {
   softmax: { promise: softmax, sync: softmaxSync, isLog: false },
   logSoftmax: { promise: logSoftmax, sync: logSoftmaxSync, isLog: true },
@@ -69,7 +61,7 @@ describe.each(Object.entries(forms))('%s', (_op, { promise, sync, isLog }) => {
         5,
         scale,
       );
-      const want = reference(values, n, isLog);
+      const want = referenceSoftmax(values, n, isLog);
       const x = placed(values, [...leading, n], dtype, device);
       // Where a few probabilities are all there is, the bound may be less than what rounding them costs.
       const rounded = want.map((value) => roundTo(outDType, value));
@@ -110,7 +102,7 @@ describe.each(Object.entries(forms))('%s', (_op, { promise, sync, isLog }) => {
       const [none, all] = isLog ? [-infinity, 0] : [0, 1];
       expect(row(3)).toEqual([...new Array(n - 1).fill(none), all]);
       expect(row(4)[0]).toBe(none);
-      const rest = reference(values.slice(4 * n + 1, 5 * n), n - 1, isLog);
+      const rest = referenceSoftmax(values.slice(4 * n + 1, 5 * n), n - 1, isLog);
       expect(relativeError(row(4).slice(1), rest)).toBeLessThan(outBound.float32);
     });
 

@@ -1,5 +1,5 @@
-import { type Axis, checkSize, describe, readOptions } from '../check.js';
-import { type DType, nativeCode } from '../dtype.js';
+import { type Axis, checkSize, readOptions } from '../check.js';
+import { nativeCode } from '../dtype.js';
 import { SelectiveScanError } from '../errors.js';
 import { rawView } from '../host-array.js';
 import { checkSignal } from '../signal.js';
@@ -7,6 +7,7 @@ import { readStream, type Stream } from '../stream.js';
 import { isTensor, memoryOf, type Tensor } from '../tensor.js';
 import { copyIntegers } from './host-integers.js';
 import { Operands, requireTensor } from './operands.js';
+import { readFloatDType } from './rows.js';
 import { type OpResult, type OpRun, run, runSync } from './run.js';
 
 export interface EmbeddingOptions {
@@ -78,7 +79,7 @@ function prepare(options: EmbeddingOptions): OpRun<Name> {
   const [vocab, columns] = operands.dimsOfRank('weight', ['vocab', 'dim']) as [number, number];
   const dim = checkSize('dim', columns, 1);
   const weightDType = operands.floatDType('weight');
-  const dtype = checkOutDType(options.dtype) ?? weightDType;
+  const dtype = readFloatDType(options.dtype, weightDType);
   operands.check('ids', { axes, dtype: 'int32' });
   if (host) checkIds(host, vocab);
 
@@ -117,13 +118,5 @@ function checkIds(ids: Int32Array, vocab: number): void {
   throw new SelectiveScanError(
     'ERR_SHAPE',
     `Expected ids from 0 to ${vocab - 1} but received ${ids[wrong]} at ${wrong}.`,
-  );
-}
-
-function checkOutDType(dtype: unknown): DType | undefined {
-  if (dtype === undefined || dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16') return dtype;
-  throw new SelectiveScanError(
-    'ERR_OPTION',
-    `Expected dtype to be 'float32', 'float16' or 'bfloat16' but received ${describe(dtype)}.`,
   );
 }

@@ -108,6 +108,7 @@ function prepare(options: SampleOptions): OpRun<Name> {
   const rule = readRule(options);
   checkNeeds(options, rule);
   const operands = new Operands<Name>(options, inputs, 1);
+  operands.refuseAliasesOf('seen');
   const dtype = operands.floatDType('logits');
   const [batch, columns] = operands.dimsOfRank('logits', ['batch', 'vocab']) as [number, number];
   const vocab = checkVocab(columns);
@@ -160,9 +161,6 @@ function checkNeeds({ seen, random }: SampleOptions, rule: ReturnType<typeof rea
   }
   if (rule.temperature > 0 && random === undefined) {
     throw fail('random to be given unless temperature is 0 but it is missing');
-  }
-  if (random !== undefined && random === seen) {
-    throw fail('random to be another tensor than seen, since both are updated in place, but received the same');
   }
 }
 

@@ -141,11 +141,14 @@ export function prepareCall(plan: CallPlan, device: string): PreparedCall {
   const given = (plan.op === 'scan' ? scanOptions(plan, device) : updateArguments(plan, device)) as any;
   const draft: Draft = {
     op: plan.op,
+    forms: plan.op === 'scan' ? scan : stateUpdate,
     form: plan.form,
+    device,
     areTensors: isTensor(given.u),
     batch: plan.spec.batch,
     seqlen: plan.spec.seqlen,
     operands: Object.fromEntries(Object.entries(given).filter(([name]) => operandNames.has(name))),
+    inPlace: ['state'],
     given,
     meanwhile: [],
     mayAbort: false,
@@ -175,8 +178,8 @@ function updateArguments(plan: CallPlan, device: string): object {
 }
 
 /** Makes the call; what it throws becomes a rejection, and a promise form that throws is told from one that rejects. */
-export async function makeCall({ op, form, given, meanwhile }: Draft): Promise<any> {
-  const call: (options: any) => any = (op === 'scan' ? scan : stateUpdate)[form];
+export async function makeCall({ forms, form, given, meanwhile }: Draft): Promise<any> {
+  const call: (options: any) => any = forms[form];
   let result: any;
   try {
     result = call(given);

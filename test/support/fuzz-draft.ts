@@ -1,15 +1,20 @@
 import { type ErrorCode, Tensor } from 'selective-scan';
 import type { Form } from './call';
+import type { Forms } from './failures';
 
 /** A call in the making. */
 export interface Draft {
-  op: 'scan' | 'update';
+  op: string;
+  forms: Forms;
   form: Form;
+  device: string;
   areTensors: boolean;
   batch: number;
   seqlen: number;
   /** The arrays as the call will find them; faults of access leave them here as they are. */
   operands: Record<string, unknown>;
+  /** Those of them that the call writes. */
+  inPlace: readonly string[];
   /** The call's argument: at first an object with the operands and the options. */
   given: any;
   /** What happens between the call and its end. */

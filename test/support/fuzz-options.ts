@@ -33,7 +33,7 @@ function wrongSize(axis: string, size: number, n: number): unknown {
 }
 
 /** Takes an operand's memory while the call is reading its arguments. */
-function takeOnRead(draft: Draft, object: object, name: string, n: number): Effect {
+export function takeOnRead(draft: Draft, object: object, name: string, n: number): Effect {
   // Without batch entries most operands have no elements, and one that is too long would be right without its memory.
   const canBeVictim = (name: string) => draft.batch > 0 || ['A', 'D', 'deltaBias'].includes(name);
   const operands = Object.entries(draft.operands).filter(([name, value]) => value !== undefined && canBeVictim(name));
@@ -76,7 +76,7 @@ const faultsOfDims: Record<string, (dims: Dims, draft: Draft, n: number) => Effe
   taking: (dims, draft, n) => takeOnRead(draft, dims, choose(Object.keys(dims), n), n >> 2),
 };
 
-const notFlags: readonly unknown[] = [0, 1, 'true', [], ...nonsense];
+export const notFlags: readonly unknown[] = [0, 1, 'true', [], ...nonsense];
 const notDevices: readonly unknown[] = ['tpu', 'cuda:99', 'cuda:-1', 'cuda:01', 'CPU', 'cpu:0', 0, ...nonsense];
 const notSignals: readonly unknown[] = [
   'stop',
@@ -161,7 +161,7 @@ export const faultsOfOptions: Record<string, Fault> = {
       draft.given.stream = choose(nonsense, n >> 2);
       return ['ERR_OPTION'];
     }
-    const stream = new Stream(isTensor(draft.given.u) ? draft.given.u.device : draft.given.device);
+    const stream = new Stream(draft.device);
     draft.given.stream = stream;
     if (n % 3 === 2) return harmless;
     stream.dispose();
@@ -172,7 +172,7 @@ export const faultsOfOptions: Record<string, Fault> = {
     return ['ERR_DEVICE'];
   },
   unknown: (draft, _target, n) => {
-    draft.given[choose(['x', 'delta_softplus', 'then', 'toString', '0'], n)] = choose(nonsense, n >> 2);
+    draft.given[choose(['y', 'delta_softplus', 'then', 'toString', '0'], n)] = choose(nonsense, n >> 2);
     return ['ERR_OPTION'];
   },
   signal: (draft, _target, n) => {
@@ -200,7 +200,7 @@ export const faultsOfOptions: Record<string, Fault> = {
     draft.meanwhile.push(() => {
       for (const [name, operand] of Object.entries(draft.operands)) {
         if (isTensor(operand)) {
-          if (name !== 'state') operand.dispose();
+          if (!draft.inPlace.includes(name)) operand.dispose();
         } else if (isNumbers(operand) && operand.length > 0) {
           if (n % 2 === 0)
             new Uint8Array(operand.buffer).fill(255); // NaN

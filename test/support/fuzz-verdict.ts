@@ -1,7 +1,7 @@
 import { SelectiveScanError } from 'selective-scan';
 import { complaints, limitsOf, type Outputs, outBound, stateBound } from './closeness';
 import { type CallPlan, makeCall, prepareCall, problemOf, updateOf } from './fuzz-calls';
-import { isTensor } from './fuzz-draft';
+import { type Draft, isTensor } from './fuzz-draft';
 import { randomCase } from './random-case';
 import { referenceScan } from './reference';
 import { updateComplaints } from './update-case';
@@ -10,11 +10,22 @@ import { updateComplaints } from './update-case';
  * How many times beyond its limits a result may be. A few elements that cancel can miss them by luck in one call of
  * many thousands, and a wrong answer misses them by far more.
  */
-const slack = 16;
+export const slack = 16;
 
 /** What is wrong with how a call went; nothing if it is right or failed with a code that fits what is wrong with it. */
 export async function complaintsAboutCall(plan: CallPlan, device: string): Promise<string[]> {
   const { draft, codes } = prepareCall(plan, device);
+  return complaintsAboutDraft(draft, codes, (result) => {
+    return plan.op === 'scan' ? scanComplaints(plan, result) : stateComplaints(plan, result, draft.operands.state);
+  });
+}
+
+/** Makes a call, which has to fail with one of the codes, or without any to give what `judge` has no complaints about. */
+export async function complaintsAboutDraft(
+  draft: Draft,
+  codes: ReadonlySet<string>,
+  judge: (result: any) => Promise<string[]>,
+): Promise<string[]> {
   try {
     let result: any;
     try {
@@ -22,12 +33,14 @@ export async function complaintsAboutCall(plan: CallPlan, device: string): Promi
     } catch (error) {
       return complaintsAboutError(error, draft.mayAbort ? new Set([...codes, 'ERR_ABORTED']) : codes);
     }
-    draft.tensors.push(...Object.values(result).filter((value) => isTensor(value)));
+    draft.tensors.push(
+      ...Object.values(result)
+        .flat()
+        .filter((value) => isTensor(value)),
+    );
     if (codes.size > 0) return [`went well, but had to fail with ${[...codes].join(' or ')}`];
-    const where = result.device === device ? [] : [`ran on ${result.device}`];
-    const found =
-      plan.op === 'scan' ? scanComplaints(plan, result) : stateComplaints(plan, result, draft.operands.state);
-    return [...where, ...(await found)];
+    const where = result.device === draft.device ? [] : [`ran on ${result.device}`];
+    return [...where, ...(await judge(result))];
   } finally {
     for (const tensor of draft.tensors) tensor.dispose();
   }
@@ -84,6 +97,6 @@ async function stateComplaints(plan: CallPlan, result: any, state: unknown): Pro
   return updateComplaints(updateOf(plan), got, slack);
 }
 
-async function valuesOf(array: unknown): Promise<Float64Array> {
+export async function valuesOf(array: unknown): Promise<Float64Array> {
   return Float64Array.from(isTensor(array) ? await array.toArray() : (array as Float32Array));
 }

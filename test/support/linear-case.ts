@@ -15,6 +15,7 @@ export interface LinearSpec {
   biasDType?: FloatType | undefined; // none: no bias
   outDType?: FloatType | undefined; // none: not said, which is x's
   split?: readonly number[];
+  seed?: number;
 }
 
 /** A product, with operands that their dtypes hold exactly. */
@@ -31,7 +32,7 @@ export interface LinearCase extends LinearSpec {
 
 export function linearCase(spec: LinearSpec = {}): LinearCase {
   const { rows = 3, in: depth = 37, out = 21, dtype = 'float32', weightDType = 'float32' } = spec;
-  const random = seeded(11);
+  const random = seeded(spec.seed ?? 11);
   return {
     ...spec,
     ...{ rows, in: depth, out, dtype, weightDType },

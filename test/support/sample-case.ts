@@ -24,16 +24,26 @@ export interface SampleSpec extends SampleRule {
   sameLogits?: boolean;
   logits?: readonly number[];
   withSeen?: boolean;
+  seed?: number;
 }
 
 export function sampleCase(spec: SampleSpec): SampleCase {
-  const { batch = 4, dtype = 'float32', scale = 3, sameLogits = false, logits: given, withSeen, ...rest } = spec;
+  const {
+    batch = 4,
+    dtype = 'float32',
+    scale = 3,
+    sameLogits = false,
+    logits: given,
+    withSeen,
+    seed = 11,
+    ...rest
+  } = spec;
   const { vocab: givenVocab, ...rule } = rest;
   const vocab = given ? given.length : (givenVocab ?? 100);
-  const row = given ? Float64Array.from(given) : normals(vocab, dtype, 11, scale);
-  const logits = sameLogits || given ? new Float64Array(batch * vocab) : normals(batch * vocab, dtype, 11, scale);
+  const row = given ? Float64Array.from(given) : normals(vocab, dtype, seed, scale);
+  const logits = sameLogits || given ? new Float64Array(batch * vocab) : normals(batch * vocab, dtype, seed, scale);
   if (sameLogits || given) for (let b = 0; b < batch; b++) logits.set(row, b * vocab);
-  const random = seeded(23);
+  const random = seeded(12 + seed);
   const needsSeen = withSeen || (rule.repetitionPenalty ?? 1) !== 1;
   return {
     batch,
