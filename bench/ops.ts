@@ -32,7 +32,16 @@ export interface OpRow extends OpShape, Microseconds {
 interface Op {
   readonly inputs: Record<string, Tensor>;
   readonly bytes: number;
-  call(inputs: any): void;
+  call(inputs: Record<string, Tensor>): void;
+}
+
+/** The call takes the inputs, or others of the same names. */
+function opOf<Inputs extends Record<string, Tensor>>(
+  inputs: Inputs,
+  bytes: number,
+  call: (inputs: Inputs) => void,
+): Op {
+  return { inputs, bytes, call: (others) => call(others as Inputs) };
 }
 
 type Maker = (device: string, shape: OpShape) => Op;
@@ -55,59 +64,63 @@ const filters = (device: string, dim: number) => ({
 });
 
 function convolution(layout: 'bdl' | 'bld'): Maker {
-  return (device, { rows, columns, dtype }) => ({
-    inputs: {
-      x: randomTensor(device, layout === 'bdl' ? [1, columns, rows] : [1, rows, columns], dtype),
-      ...filters(device, columns),
-    },
-    bytes: 2 * rows * columns * sizeOf(dtype) + 4 * columns * (width + 1),
-    call: (inputs) => causalConv1dSync({ ...inputs, layout, activation: 'silu' }).out.dispose(),
-  });
+  return (device, { rows, columns, dtype }) =>
+    opOf(
+      {
+        x: randomTensor(device, layout === 'bdl' ? [1, columns, rows] : [1, rows, columns], dtype),
+        ...filters(device, columns),
+      },
+      2 * rows * columns * sizeOf(dtype) + 4 * columns * (width + 1),
+      (inputs) => causalConv1dSync({ ...inputs, layout, activation: 'silu' }).out.dispose(),
+    );
 }
 
 const makers: Readonly<Record<string, Maker>> = {
   'causalConv1d bdl': convolution('bdl'),
   'causalConv1d bld': convolution('bld'),
-  causalConv1dUpdate: (device, { rows, columns, dtype }) => ({
-    inputs: {
-      state: randomTensor(device, [rows, columns, width - 1], dtype),
-      x: randomTensor(device, [rows, columns], dtype),
-      ...filters(device, columns),
-    },
-    bytes: 2 * width * rows * columns * sizeOf(dtype) + 4 * columns * (width + 1),
-    call: (inputs) => causalConv1dUpdateSync({ ...inputs, activation: 'silu' }).out.dispose(),
-  }),
-  rmsNorm: (device, { rows, columns, dtype }) => ({
-    inputs: {
-      x: randomTensor(device, [rows, columns], dtype),
-      weight: randomTensor(device, [columns], dtype),
-      residual: randomTensor(device, [rows, columns], 'float32'),
-    },
-    bytes: rows * columns * (2 * sizeOf(dtype) + 8) + columns * sizeOf(dtype),
-    call: (inputs) => {
-      const { out, residual } = rmsNormSync({ ...inputs, returnResidual: true });
-      out.dispose();
-      residual?.dispose();
-    },
-  }),
-  softmax: (device, { rows, columns, dtype }) => ({
-    inputs: { x: randomTensor(device, [rows, columns], dtype) },
-    bytes: rows * columns * (sizeOf(dtype) + 4),
-    call: (inputs) => softmaxSync(inputs).out.dispose(),
-  }),
-  sample: (device, { rows, columns, dtype }) => ({
-    inputs: {
-      logits: randomTensor(device, [rows, columns], dtype),
-      random: integers(device, [rows, 3], 2 ** 31),
-    },
-    bytes: rows * columns * sizeOf(dtype),
-    call: (inputs) => sampleSync({ ...inputs, topK: 50, topP: 0.9 }).tokens.dispose(),
-  }),
-  embedding: (device, { rows, columns, dtype }) => ({
-    inputs: { weight: randomTensor(device, [vocab, columns], dtype), ids: integers(device, [rows], vocab) },
-    bytes: rows * (2 * columns * sizeOf(dtype) + 4),
-    call: (inputs) => embeddingSync(inputs).out.dispose(),
-  }),
+  causalConv1dUpdate: (device, { rows, columns, dtype }) =>
+    opOf(
+      {
+        state: randomTensor(device, [rows, columns, width - 1], dtype),
+        x: randomTensor(device, [rows, columns], dtype),
+        ...filters(device, columns),
+      },
+      2 * width * rows * columns * sizeOf(dtype) + 4 * columns * (width + 1),
+      (inputs) => causalConv1dUpdateSync({ ...inputs, activation: 'silu' }).out.dispose(),
+    ),
+  rmsNorm: (device, { rows, columns, dtype }) =>
+    opOf(
+      {
+        x: randomTensor(device, [rows, columns], dtype),
+        weight: randomTensor(device, [columns], dtype),
+        residual: randomTensor(device, [rows, columns], 'float32'),
+      },
+      rows * columns * (2 * sizeOf(dtype) + 8) + columns * sizeOf(dtype),
+      (inputs) => {
+        const { out, residual } = rmsNormSync({ ...inputs, returnResidual: true });
+        out.dispose();
+        residual?.dispose();
+      },
+    ),
+  softmax: (device, { rows, columns, dtype }) =>
+    opOf({ x: randomTensor(device, [rows, columns], dtype) }, rows * columns * (sizeOf(dtype) + 4), (inputs) =>
+      softmaxSync(inputs).out.dispose(),
+    ),
+  sample: (device, { rows, columns, dtype }) =>
+    opOf(
+      {
+        logits: randomTensor(device, [rows, columns], dtype),
+        random: integers(device, [rows, 3], 2 ** 31),
+      },
+      rows * columns * sizeOf(dtype),
+      (inputs) => sampleSync({ ...inputs, topK: 50, topP: 0.9 }).tokens.dispose(),
+    ),
+  embedding: (device, { rows, columns, dtype }) =>
+    opOf(
+      { weight: randomTensor(device, [vocab, columns], dtype), ids: integers(device, [rows], vocab) },
+      rows * (2 * columns * sizeOf(dtype) + 4),
+      (inputs) => embeddingSync(inputs).out.dispose(),
+    ),
 };
 
 function integers(device: string, dims: readonly number[], below: number): Tensor {

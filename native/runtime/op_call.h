@@ -36,9 +36,9 @@ struct OpCall {
   // Of a resident call.
   Status run(Queue& queue, const Call& call) const;
 
-  // Keeps the operands' storage alive as long as this call, and pinned memory that it writes, whose array JavaScript may
-  // detach meanwhile: for a call that runs later than its caller sees. Sharing each would take one that runs at once
-  // longer than all the rest of its bookkeeping.
+  // Keeps the operands' storage alive as long as this call, and pinned memory that it writes, whose array JavaScript
+  // may detach meanwhile: for a call that runs later than its caller sees. Sharing each would take one that runs at
+  // once longer than all the rest of its bookkeeping.
   void hold();
 };
 
