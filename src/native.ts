@@ -67,6 +67,7 @@ export interface Native {
 
   allocatePinned(bytes: number): ArrayBuffer;
   isPinned(array: RawView): boolean;
+  overlap(a: RawView, b: RawView): boolean;
 
   makeCallControl(sliceBytes?: number): CallControl;
   abortCall(control: CallControl): void;

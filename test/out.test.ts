@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { allocPinned, type SelectiveScanOptions, selectiveScan, selectiveScanSync } from 'selective-scan';
+import { allocPinned, type SelectiveScanOptions, selectiveScan, selectiveScanSync, Tensor } from 'selective-scan';
 import { fitsTypedArrays, tensorOptions, typedArrayOptions } from './support/call';
 import { endsWell, runChild } from './support/child';
 import { describeOnEachDevice } from './support/devices';
@@ -105,6 +105,12 @@ describeOnEachDevice((device) => {
     const { options, tensors } = tensorOptions(randomCase(), device);
     await expectBothRefuse({ ...options, out: allocPinned(length) }, { code: 'ERR_OPTION', about: 'tensors' });
     for (const tensor of tensors) tensor.dispose();
+  });
+
+  test('refused: the memory of an input, by another buffer', async () => {
+    using tensor = Tensor.from(small.u, [length]);
+    const change = { u: tensor.data as Float32Array, out: tensor.data as Float32Array };
+    await expectBothRefuse({ ...small, ...change }, { code: 'ERR_OPTION', about: 'u' });
   });
 
   test('next to an input in one buffer', async () => {

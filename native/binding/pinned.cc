@@ -1,5 +1,6 @@
 #include "pinned.h"
 
+#include <cstdint>
 #include <cstring>
 #include <memory>
 
@@ -40,9 +41,20 @@ Napi::Value is_pinned(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), PinnedMemory::find(bytes.data, bytes.size) != nullptr);
 }
 
+// overlap(a: typed array, b: typed array): boolean, whether they have a byte in common
+Napi::Value overlap(const Napi::CallbackInfo& info) {
+  const Bytes a = bytes_of(info[0]);
+  const Bytes b = bytes_of(info[1]);
+  const auto first = reinterpret_cast<uintptr_t>(a.data);
+  const auto second = reinterpret_cast<uintptr_t>(b.data);
+  const bool has_common = first < second + b.size && second < first + a.size;
+  return Napi::Boolean::New(info.Env(), a.size > 0 && b.size > 0 && has_common);
+}
+
 }  // namespace
 
 void define_pinned(Napi::Env env, Napi::Object exports) {
+  exports.Set("overlap", Napi::Function::New(env, guarded<overlap>));
   exports.Set("allocatePinned", Napi::Function::New(env, guarded<allocate_pinned>));
   exports.Set("isPinned", Napi::Function::New(env, guarded<is_pinned>));
 }

@@ -27,7 +27,8 @@ export function readOut<Name extends string>(
   checkView('out', view, spec);
   for (const name of operands.names) {
     const operand = operands.view(name);
-    if (operand === undefined || !overlap(operand.raw, view.raw)) continue;
+    // By address: two buffers may be of one memory, as those of a tensor's data are.
+    if (operand === undefined || !callNative((native) => native.overlap(operand.raw, view.raw))) continue;
     throw new SelectiveScanError('ERR_OPTION', `Expected out to share no memory with ${name}, but they overlap.`);
   }
   return out as FloatArray;
@@ -53,9 +54,4 @@ export function requireKept(out: FloatArray, length: number): void {
     'ERR_SHAPE',
     'Expected out to keep its memory until the call settles, but it was detached.',
   );
-}
-
-function overlap(a: ArrayBufferView, b: ArrayBufferView): boolean {
-  const isApart = a.byteOffset + a.byteLength <= b.byteOffset || b.byteOffset + b.byteLength <= a.byteOffset;
-  return a.buffer === b.buffer && !isApart;
 }
