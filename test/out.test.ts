@@ -109,7 +109,8 @@ describeOnEachDevice((device) => {
 
   test('refused: the memory of an input, by another buffer', async () => {
     using tensor = Tensor.from(small.u, [length]);
-    const change = { u: tensor.data as Float32Array, out: tensor.data as Float32Array };
+    using again = tensor.reshape([1, length]);
+    const change = { u: tensor.data as Float32Array, out: again.data as Float32Array };
     await expectBothRefuse({ ...small, ...change }, { code: 'ERR_OPTION', about: 'u' });
   });
 
