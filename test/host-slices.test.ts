@@ -95,6 +95,15 @@ describeOnEachDevice((device) => {
       expect((await callInSlices(problem, device, 'sync', { sliceBytes: 3000, hasLastState: false })).out).toEqual(out);
     });
 
+    test.each(rows)('a result in page-locked memory, %s: %s', async (_name, _reason, change) => {
+      const problem = randomCase({ ...change, layout });
+      const { out } = await callInSlices(problem, device, 'sync', { sliceBytes: 3000 });
+      for (const form of ['promise', 'sync'] as const) {
+        const got = await callInSlices(problem, device, form, { sliceBytes: 3000, hasPinnedOut: true });
+        expect(got.out).toEqual(out);
+      }
+    });
+
     test('the smaller the slices, the more there are', async () => {
       const problem = randomCase({ batch: 2, dim: 33, seqlen: 65, layout });
       const counts = [];

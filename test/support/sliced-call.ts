@@ -24,6 +24,8 @@ interface SlicedOptions {
   sliceBytes: number;
   hasLastState?: boolean;
   batchInvariant?: boolean;
+  /** The result in page-locked memory. */
+  hasPinnedOut?: boolean;
   /** In a stream of its own. */
   inStream?: boolean;
   /** Promise form: called before each turn of reading, and may take its arrays away. */
@@ -37,7 +39,14 @@ export async function callInSlices(
   c: ScanCase,
   device: string,
   form: Form,
-  { sliceBytes, hasLastState = true, batchInvariant = false, inStream = false, beforeTurn }: SlicedOptions,
+  {
+    sliceBytes,
+    hasLastState = true,
+    batchInvariant = false,
+    hasPinnedOut = false,
+    inStream = false,
+    beforeTurn,
+  }: SlicedOptions,
 ): Promise<SlicedResult> {
   const module = native();
   const states = sequencesOf(c).length;
@@ -45,7 +54,10 @@ export async function callInSlices(
   const kinds = (c.complex ? 1 : 0) | (c.constantB ? 0 : 2) | (c.constantC ? 0 : 4) | (c.deltaSoftplus ? 8 : 0);
   const flags = kinds | (batchInvariant ? 16 : 0);
   const stateLength = hasLastState ? states * c.dim * c.dstate * (c.complex ? 2 : 1) : 0;
-  const out = c.dtype === 'float32' ? new Uint32Array(c.u.length) : new Uint16Array(c.u.length);
+  const bytes = c.u.length * (c.dtype === 'float32' ? 4 : 2);
+  const memory: ArrayBuffer = hasPinnedOut ? module.allocatePinned(bytes) : new ArrayBuffer(bytes);
+  const out = c.dtype === 'float32' ? new Uint32Array(memory) : new Uint16Array(memory);
+  out.fill(-1); // NaN, wherever nothing is written
   const lastState = new Float32Array(stateLength);
   const matrix = (x: Float64Array, isConstant: boolean) => raw(x, isConstant ? 'float32' : c.dtype);
   const single = (x: Float64Array | undefined) => x && raw(x, 'float32');
