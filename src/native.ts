@@ -33,6 +33,13 @@ export interface NativeDevices {
  * What native/binding exports. Devices are numbers here: -1 is the CPU, N is cuda:N. So are queues: a device's own has the
  * device's number.
  */
+/** An op: where it runs and in which form, what it is told besides, and its arrays. A promise only of the promise form. */
+type NativeOp<Told extends unknown[]> = (
+  queue: number,
+  isPromise: boolean,
+  ...rest: [...Told, control: CallControl | undefined, ...arrays: readonly NativeArray[]]
+) => Promise<void> | undefined;
+
 export interface Native {
   devices(): NativeDevices;
   find(): Promise<void>;
@@ -75,86 +82,18 @@ export interface Native {
   /** Reads a part of a submitted call's arrays: 0 when it need not be called again, 2 when the call has not begun. */
   feedCall(control: CallControl, ...arrays: readonly NativeArray[]): 0 | 1 | 2;
 
-  causalConv1d(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    cuSeqlens: RawView | undefined,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  causalConv1dUpdate(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    slots: RawView | undefined,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  mambaLayerStep(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    eps: number,
-    mixerNormEps: number | undefined,
-    slots: RawView | undefined,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  embedding(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    ids: RawView | undefined,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  selectiveScan(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    cuSeqlens: RawView | undefined,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  selectiveStateUpdate(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    slots: RawView | undefined,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  linear(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  rmsNorm(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    numbers: Float64Array,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  sample(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    numbers: Float64Array,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
-  softmax(
-    queue: number,
-    isPromise: boolean,
-    sizes: Float64Array,
-    control: CallControl | undefined,
-    ...arrays: readonly NativeArray[]
-  ): Promise<void> | undefined;
+  causalConv1d: NativeOp<[sizes: Float64Array, cuSeqlens: RawView | undefined]>;
+  causalConv1dUpdate: NativeOp<[sizes: Float64Array, slots: RawView | undefined]>;
+  mambaLayerStep: NativeOp<
+    [sizes: Float64Array, eps: number, mixerNormEps: number | undefined, slots: RawView | undefined]
+  >;
+  embedding: NativeOp<[sizes: Float64Array, ids: RawView | undefined]>;
+  selectiveScan: NativeOp<[sizes: Float64Array, cuSeqlens: RawView | undefined]>;
+  selectiveStateUpdate: NativeOp<[sizes: Float64Array, slots: RawView | undefined]>;
+  linear: NativeOp<[sizes: Float64Array]>;
+  rmsNorm: NativeOp<[sizes: Float64Array, numbers: Float64Array]>;
+  sample: NativeOp<[sizes: Float64Array, numbers: Float64Array]>;
+  softmax: NativeOp<[sizes: Float64Array]>;
 
   describeScan(device: number, sizes: Float64Array, cuSeqlens: RawView | undefined, hasZ: boolean): string;
 }

@@ -32,8 +32,12 @@ const commands: Readonly<Record<string, Command>> = { generate, score, bench, in
 /** Runs a command line; resolves to the exit code: 0, 1 for what went wrong, 2 for a wrong command line, 130 for Ctrl-C. */
 export async function main(args: readonly string[]): Promise<number> {
   const [name = 'help', ...rest] = args;
-  // Whoever reads the output may stop reading, as `head` does.
-  process.stdout.on('error', () => process.exit(0));
+  // Whoever reads the output may stop reading, as `head` does; output that is lost otherwise is a failure.
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') process.exit(0);
+    process.stderr.write(`selective-scan: ${message}\n`);
+    process.exit(1);
+  });
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
   process.once('SIGINT', interrupt);
