@@ -299,8 +299,10 @@ const mambaLayerStep: Maker = (spec, device) => {
     numbers: { eps: notEps, mixerNormEps: notEps },
     integers: { slots: wrongSlots(batch) },
     judge: async ({ out }, { residual, convState, ssmState }) => {
+      // The result first: it waits for the stream of the call, and what the call wrote in place waits for its own queue.
+      const outs = [await valuesOf(out)];
       const states = { convState: await valuesOf(convState), ssmState: await valuesOf(ssmState) };
-      const got = { outs: [await valuesOf(out)], residual: await valuesOf(residual), ...states };
+      const got = { outs, residual: await valuesOf(residual), ...states };
       return layerStepComplaints(problem, got, referenceLayerSteps(problem), slack);
     },
   };
