@@ -7,16 +7,15 @@
 
 #include <cstdint>
 
+#include "dependent_launch.cuh"
 #include "queue.cuh"
 
 namespace selective_scan {
 
 // Every thread of such a kernel calls it, before it reads or writes what another kernel may have touched.
 __device__ __forceinline__ void wait_for_earlier_kernels() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;");
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
+  let_next_kernel_come();
+  await_earlier_kernels();
 }
 
 // Fetches into the second-level cache, which all multiprocessors share, so that it is allowed before the wait. Memory
@@ -27,19 +26,9 @@ __device__ __forceinline__ void prefetch(const void* memory, uint32_t bytes) {
 #endif
 }
 
-// Launches early where the device can.
 template <typename Args>
 cudaError_t launch_early(void (*kernel)(Args), dim3 grid, int threads, const CudaQueue& queue, const Args& args) {
-  cudaLaunchAttribute early = {};
-  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  early.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid;
-  config.blockDim.x = static_cast<unsigned>(threads);
-  config.stream = queue.stream;
-  config.attrs = &early;
-  config.numAttrs = queue.shape.capability >= 90 ? 1 : 0;
-  return cudaLaunchKernelEx(&config, kernel, args);
+  return launch_dependent(kernel, grid, static_cast<unsigned>(threads), 0, queue.shape.capability, queue.stream, args);
 }
 
 }  // namespace selective_scan

@@ -17,8 +17,9 @@
 namespace selective_scan {
 namespace {
 
-// Rows of a matrix that are worth a block.
+// Rows of a matrix that are worth a block; of x_proj more, which leaves multiprocessors to the kernels after it.
 constexpr int64_t kLeastBlockRows = 2;
+constexpr int64_t kLeastSelectRows = 4;
 constexpr int64_t kMostGridRows = 65535;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -29,9 +30,9 @@ int rows_that_fit(int64_t shared_bytes, int64_t fixed, int64_t row_bytes, int64_
   return static_cast<int>(std::max<int64_t>(0, std::min({room, batch, most})));
 }
 
-RowShares share_out(const DeviceShape& shape, int64_t rows) {
+RowShares share_out(const DeviceShape& shape, int64_t rows, int64_t least) {
   RowShares shares;
-  shares.blocks = static_cast<unsigned>(std::min<int64_t>(shape.multiprocessors, divide_up(rows, kLeastBlockRows)));
+  shares.blocks = static_cast<unsigned>(std::min<int64_t>(shape.multiprocessors, divide_up(rows, least)));
   shares.each = rows / shares.blocks;
   shares.larger = static_cast<unsigned>(rows % shares.blocks);
   return shares;
@@ -53,9 +54,9 @@ class LayerStep {
         rows_that_fit(shared, scan_weight_bytes<Element>(p.dt_rank), scan_row_bytes_, p.batch, kMostScanRows);
     args_.out_rows = args_.select_rows;
     args_.inverse_hidden = 1.0f / static_cast<float>(p.hidden);
-    args_.in_shares = share_out(queue.shape, 2 * p.dim);
-    args_.select_shares = share_out(queue.shape, p.dt_rank + 2 * p.dstate);
-    args_.out_shares = share_out(queue.shape, p.hidden);
+    args_.in_shares = share_out(queue.shape, 2 * p.dim, kLeastBlockRows);
+    args_.select_shares = share_out(queue.shape, p.dt_rank + 2 * p.dstate, kLeastSelectRows);
+    args_.out_shares = share_out(queue.shape, p.hidden, kLeastBlockRows);
   }
 
   bool fits() const {
@@ -64,20 +65,24 @@ class LayerStep {
   }
 
   cudaError_t launch() const {
-    cudaError_t error = launch_product<mamba_layer_step_in<Element>>(args_.in_shares, args_.in_rows, in_row_bytes_);
+    const int64_t in_bytes = args_.in_rows * in_row_bytes_;
+    const int64_t dim_bytes = args_.select_rows * dim_row_bytes_;
+    cudaError_t error = launch_product<mamba_layer_step_in<Element>>(args_.in_shares, args_.in_rows, in_bytes);
     if (error != cudaSuccess) return error;
-    error = launch_product<mamba_layer_step_select<Element>>(args_.select_shares, args_.select_rows, dim_row_bytes_);
+    error = launch_product<mamba_layer_step_select<Element>, kSelectSteps>(args_.select_shares, args_.select_rows,
+                                                                           dim_bytes);
     if (error != cudaSuccess) return error;
     error = launch_scan();
     if (error != cudaSuccess) return error;
-    return launch_product<mamba_layer_step_out<Element>>(args_.out_shares, args_.out_rows, dim_row_bytes_);
+    return launch_product<mamba_layer_step_out<Element>>(args_.out_shares, args_.out_rows, dim_bytes);
   }
 
  private:
-  template <auto kKernel>
-  cudaError_t launch_product(const RowShares& shares, int rows, int64_t row_bytes) const {
+  template <auto kKernel, int kSteps = kMostSteps>
+  cudaError_t launch_product(const RowShares& shares, int rows, int64_t activation_bytes) const {
     const dim3 grid(shares.blocks, static_cast<unsigned>(divide_up(args_.params.batch, rows)));
-    return launch_kernel<kKernel>(grid, kProductThreads, ring_bytes(queue_.shape.capability) + rows * row_bytes);
+    const int64_t ring = ring_bytes(queue_.shape.capability, kSteps);
+    return launch_kernel<kKernel>(grid, kProductThreads, ring + activation_bytes);
   }
 
   cudaError_t launch_scan() const {

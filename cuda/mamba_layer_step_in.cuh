@@ -7,7 +7,8 @@
 
 namespace selective_scan {
 
-constexpr int64_t kInPrefetchBytes = 64 << 10;  // of a block's weights, while the kernel before still runs
+// Of a warp's copies of weights, those that are started while rows are read.
+constexpr int kEarlySteps = 1;
 
 // Activations are rounded before they are divided by their root mean square. float16 has room for small ones, which eps
 // damps where all are small, but not for the largest sums of a float32 residual.
@@ -119,15 +120,13 @@ class NormalizedRows {
         input_(static_cast<const Element*>(params.input) + batch.first * params.hidden),
         squares_(squares) {}
 
-  // `meanwhile` is called once, while the first loads are under way.
+  // `meanwhile` is called whenever loads are under way.
   template <typename Meanwhile>
   __device__ __forceinline__ void load(Meanwhile meanwhile) {
-    const bool has_vectors = columns_ % kVector == 0;
-    if (has_vectors) fetch_first();
-    meanwhile();
-    if (has_vectors) {
-      load_vectors();
+    if (columns_ % kVector == 0) {
+      load_vectors(meanwhile);
     } else {
+      meanwhile();
       load_elements();
     }
     for (int m = 0; m < batch_.count; ++m) {
@@ -143,17 +142,17 @@ class NormalizedRows {
 
   // Four vectors of a thread are under way at a time, of one row or, where there are several, of as many rows. A row's
   // vectors are added up in their order in either case.
-  __device__ __forceinline__ void load_vectors() {
+  template <typename Meanwhile>
+  __device__ __forceinline__ void load_vectors(Meanwhile meanwhile) {
     const bool is_one_row = batch_.count == 1;
     const int next_column = is_one_row ? kStep : 0;
     const int next_row = is_one_row ? 0 : 1;
     const int first = kVector * threadIdx.x;
-    bool is_fetched = true;
     for (int m = 0; m < batch_.count; m += kVectors) {
       float squares[kVectors] = {};
       for (int i = first; i < columns_; i += kStep + (kVectors - 1) * next_column) {
-        if (!is_fetched) fetch(m, i);
-        is_fetched = false;
+        fetch(m, i);
+        meanwhile();
 #pragma unroll
         for (int k = 0; k < kVectors; ++k) {
           if (k >= vectors_) break;
@@ -172,8 +171,6 @@ class NormalizedRows {
       }
     }
   }
-
-  __device__ __forceinline__ void fetch_first() { fetch(0, kVector * threadIdx.x); }
 
   __device__ __forceinline__ void fetch(int m, int column) {
     const bool is_one_row = batch_.count == 1;
@@ -276,7 +273,6 @@ __global__ void __launch_bounds__(kProductThreads, kProductBlocks<Element>)
   ConvolvedOutput<Element> output(args, batch.first, squares);
 
   // Whatever ran before may have written any of this, so nothing is read yet.
-  prefetch_rows<Element>(matrix, rows, kInPrefetchBytes);
   if (rows.first + threadIdx.x < rows.end) output.prefetch(rows.first + threadIdx.x);
   constexpr int kLine = 128 / sizeof(float);
   for (int i = threadIdx.x * kLine; i < columns; i += kProductThreads * kLine) {
@@ -284,10 +280,11 @@ __global__ void __launch_bounds__(kProductThreads, kProductBlocks<Element>)
   }
 
   follow_earlier_kernels();
-  NormalizedRows<Element>(p, batch, memory, squares).load([&] {
-    stream.begin();
-    stream.begin_output(batch.count, output);
-  });
+  // A multiprocessor takes copies no faster than they end, and what comes behind them waits: the weights that are
+  // needed first are asked for beside the rows, the others when these have come.
+  NormalizedRows<Element>(p, batch, memory, squares).load([&] { stream.begin(kEarlySteps); });
+  stream.begin();
+  stream.begin_output(batch.count, output);
   __syncthreads();
   stream.multiply(batch.count, output);
 }

@@ -1,6 +1,7 @@
 // The third kernel of a layer's step: dt_proj and softplus, the states' step, and the gate. Four lanes share a channel
 // of a row, and a block has some channels of several rows, which share the weights of dt_proj. What the two kernels
-// before the last one wrote, and the states, are read before the wait, see follow_earlier_kernels().
+// before the last one wrote, and the states, are read before the wait, see follow_earlier_kernels(). The last kernel
+// may come at once: what it reads before its own wait, weights and slots, no kernel of the step writes.
 #pragma once
 
 #include "dependent_launch.cuh"
@@ -246,9 +247,10 @@ class LayerScan {
 template <typename Element>
 __global__ void __launch_bounds__(kScanRowThreads* kMostScanRows, 1)
     mamba_layer_step_scan(const __grid_constant__ LayerStepArgs args) {
+  let_next_kernel_come();
   LayerScan<Element> scan(args);
   scan.fetch();
-  follow_earlier_kernels();
+  await_earlier_kernels();
   scan.load_selected();
   scan.update();
 }

@@ -6,6 +6,9 @@
 
 namespace selective_scan {
 
+// Enough for the rows of a block, and less than leaves no room for the kernels after it.
+constexpr int kSelectSteps = 5;
+
 struct SelectedOutput {
   float* selected;  // of the block's first row of the batch
   int64_t columns;
@@ -24,8 +27,8 @@ __global__ void __launch_bounds__(kProductThreads, kProductBlocks<Element>)
   const bool has_whole_pieces = columns * sizeof(Element) % kPieceBytes == 0;
   const WeightMatrix matrix = {p.x_proj, columns, has_whole_pieces};
   const int64_t outputs = p.dt_rank + 2 * p.dstate;
-  const ProductMemory<Element> memory(columns, batch.count);
-  WeightStream<Element> stream(matrix, range_of(args.select_shares, blockIdx.x), memory);
+  const ProductMemory<Element, kSelectSteps> memory(columns, batch.count);
+  WeightStream<Element, kSelectSteps> stream(matrix, range_of(args.select_shares, blockIdx.x), memory);
   SelectedOutput output = {args.selected + batch.first * outputs, outputs};
   const unsigned thread = blockIdx.x * kProductThreads + threadIdx.x;
   const unsigned threads = gridDim.x * kProductThreads;

@@ -36,12 +36,16 @@ constexpr int kStepSlots = kStepPieces * kProductThreads;
 
 // Steps that a warp has under way: as many as leave room for the next kernel's on the same multiprocessor, whose shared
 // memory differs by compute capability. 7.5 has no asynchronous copies either.
+constexpr int kMostSteps = 6;
 constexpr int product_steps(int capability) {
-  return capability < 80 ? 2 : capability == 80 ? 4 : capability >= 90 && capability < 120 ? 6 : 3;
+  return capability < 80 ? 2 : capability == 80 ? 4 : capability >= 90 && capability < 120 ? kMostSteps : 3;
 }
 
 // The shared memory of a block beside its rows of activations, and for each of them: sums and squares.
-constexpr int64_t ring_bytes(int capability) { return product_steps(capability) * kStepSlots * kPieceBytes; }
+constexpr int64_t ring_bytes(int capability, int most_steps = kMostSteps) {
+  const int steps = product_steps(capability);
+  return (steps < most_steps ? steps : most_steps) * kStepSlots * kPieceBytes;
+}
 constexpr int64_t kRowSumBytes = kProductWarps * kSumsStride * sizeof(float);
 
 // Of a row of activations in shared memory: whole chunks, and rows of them that start half the banks apart.
@@ -74,25 +78,15 @@ __device__ __forceinline__ RowRange range_of(const RowShares& shares, unsigned b
   return {shares.first_of(block), shares.first_of(block + 1)};
 }
 
-// Fetches the first bytes of some rows into the second-level cache, a line or two of a thread's.
-template <typename Element>
-__device__ __forceinline__ void prefetch_rows(const WeightMatrix& matrix, RowRange rows, int64_t most_bytes) {
-  const int64_t row_bytes = matrix.columns * static_cast<int64_t>(sizeof(Element));
-  const char* const begin = static_cast<const char*>(matrix.data) + rows.first * row_bytes;
-  const int bytes = static_cast<int>(min(most_bytes, (rows.end - rows.first) * row_bytes));
-  for (int i = threadIdx.x * 128; i < bytes; i += kProductThreads * 128) prefetch_line(begin + i);
-}
-
 // What a block keeps in shared memory: the ring, each warp's sums, and the rows of activations.
-template <typename Element>
+template <typename Element, int kMost = kMostSteps>
 struct ProductMemory {
-  static constexpr int kSteps = product_steps(
 #ifdef __CUDA_ARCH__
-      __CUDA_ARCH__ / 10
+  static constexpr int kCapability = __CUDA_ARCH__ / 10;
 #else
-      0
+  static constexpr int kCapability = 0;
 #endif
-  );
+  static constexpr int kSteps = static_cast<int>(ring_bytes(kCapability, kMost) / (kStepSlots * kPieceBytes));
   uint4* ring;
   float* sums;  // of `rows` rows of activations, by warps
   Element* activations;
@@ -108,8 +102,8 @@ struct ProductMemory {
 };
 
 // Copies rows of activations as they are, with zeros up to the end of the last chunk, and waits for them.
-template <typename Element>
-__device__ __forceinline__ void load_activations(const ProductMemory<Element>& memory, const Element* source,
+template <typename Element, int kMost>
+__device__ __forceinline__ void load_activations(const ProductMemory<Element, kMost>& memory, const Element* source,
                                                  int columns, int rows) {
   constexpr int kPiece = kPieceBytes / sizeof(Element);
   const int padded = (columns + kChunkPieces * kPiece - 1) / (kChunkPieces * kPiece) * kChunkPieces;
@@ -147,11 +141,11 @@ __device__ __forceinline__ void multiply_add(float (&sums)[4], uint32_t a0, uint
   multiply_tile<std::is_same_v<Element, __half>>(sums, a0, a1, w0, w1);
 }
 
-template <typename Element>
+template <typename Element, int kMost = kMostSteps>
 class WeightStream {
  public:
   __device__ __forceinline__ WeightStream(const WeightMatrix& matrix, RowRange rows,
-                                          const ProductMemory<Element>& memory)
+                                          const ProductMemory<Element, kMost>& memory)
       : matrix_(matrix),
         memory_(memory),
         slots_(reinterpret_cast<Piece*>(memory.ring) + threadIdx.x),
@@ -166,10 +160,10 @@ class WeightStream {
     enter_group(0);
   }
 
-  // Starts as many copies as there is room for.
-  __device__ __forceinline__ void begin() {
+  // Starts the copies of some more steps, until there is room for no other.
+  __device__ __forceinline__ void begin(int steps = kSteps) {
 #pragma unroll 1
-    for (int i = 0; i < kSteps; ++i) copy_step(i);
+    for (; steps > 0 && begun_ < kSteps; --steps) copy_step(begun_++);
   }
 
   // Multiplies all rows. `output.begin(row, m)` is called before the values of some rows come, and `output.end(value)`
@@ -200,7 +194,7 @@ class WeightStream {
   }
 
  private:
-  static constexpr int kSteps = ProductMemory<Element>::kSteps;
+  static constexpr int kSteps = ProductMemory<Element, kMost>::kSteps;
   static constexpr int kPiece = kPieceBytes / sizeof(Element);  // elements
   static constexpr int kChunk = kChunkPieces * kPiece;
   using Piece = Chunk<Element, kPiece>;
@@ -376,7 +370,7 @@ class WeightStream {
   }
 
   const WeightMatrix matrix_;
-  const ProductMemory<Element> memory_;
+  const ProductMemory<Element, kMost> memory_;
   Piece* const slots_;  // the lane's first of the ring
   const int64_t first_row_;
   const int rows_;  // that the block has
@@ -386,6 +380,8 @@ class WeightStream {
   const int row_in_tile_;
   const int piece_in_chunk_;
   const int lane_chunks_;  // in which the lane has a piece
+
+  int begun_ = 0;  // steps whose first copies are started
 
   // The step to copy.
   int next_group_;
