@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { MambaForCausalLM } from 'selective-scan/mamba';
 import type { Columns } from './table';
+import { median } from './timing';
 
 /** A whole model: reading prompts, and writing after them, greedily. */
 export interface ModelRow {
@@ -23,7 +24,8 @@ interface Case {
   readonly sizes: readonly Sizes[];
 }
 
-const runs = 3;
+// The first runs of a process make the engine compile what is called often, and a GPU's memory be reserved.
+const runs = { warm: 4, timed: 7 };
 
 /** Random weights of a published shape. */
 function published(hiddenSize: number, layers: number) {
@@ -72,12 +74,13 @@ export async function measureModels(device: string, threads: number | undefined)
   for (const { model: name, load, sizes } of casesOf(device)) {
     using model = await load(device);
     for (const [batch, promptTokens, tokens] of sizes) {
+      for (let run = 0; run < runs.warm; run++) await time(model, batch, promptTokens, tokens);
       const times: { prefill: number; decode: number }[] = [];
-      for (let run = 0; run < runs; run++) times.push(await time(model, batch, promptTokens, tokens));
+      for (let run = 0; run < runs.timed; run++) times.push(await time(model, batch, promptTokens, tokens));
       rows.push({
         ...{ model: name, dtype: model.dtype, ...(threads !== undefined && { threads }), batch, promptTokens, tokens },
-        prefillPerSecond: (batch * promptTokens) / Math.min(...times.map(({ prefill }) => prefill)),
-        decodePerSecond: (batch * tokens) / Math.min(...times.map(({ decode }) => decode)),
+        prefillPerSecond: (batch * promptTokens) / median(times.map(({ prefill }) => prefill)),
+        decodePerSecond: (batch * tokens) / median(times.map(({ decode }) => decode)),
       });
     }
   }

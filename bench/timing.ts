@@ -53,7 +53,7 @@ export function isLaunchBound({ microseconds, hostMicroseconds = 0 }: Microsecon
   return hostMicroseconds > 0.9 * microseconds;
 }
 
-function median(times: readonly number[]): number {
+export function median(times: readonly number[]): number {
   return [...times].sort((a, b) => a - b)[times.length >> 1] as number;
 }
 
