@@ -72,11 +72,12 @@ inline bool fits_tensor_cores(const LinearParams& params, const LinearFacts& fac
          params.dtype == params.weight_dtype && params.in_features <= kMostInFeatures;
 }
 
-// Whether cuBLASLt adds the bias before it rounds the result: seen to round first where rows of 16-bit results are not
-// of whole vectors.
-inline bool adds_bias_exactly(const LinearParams& params) {
+// Whether cuBLASLt adds the bias before it rounds the result: seen to round first where rows of 16-bit results, or of
+// what they are computed from, are not of whole vectors.
+inline bool adds_bias_exactly(const LinearParams& params, const LinearFacts& facts) {
   if (params.bias_dtype != params.out_dtype) return false;
   if (params.out_dtype == DType::kFloat32) return true;
+  if (!facts.aligned) return false;
   for (int i = 0; i < params.outputs; ++i) {
     if (params.sizes[i] % 8 != 0) return false;
   }
@@ -88,8 +89,8 @@ inline bool fits_library(const LinearParams& params, const LinearFacts& facts) {
   constexpr int64_t kMost = INT32_MAX;
   return facts.library && params.dtype == params.weight_dtype &&
          (params.out_dtype == params.dtype || params.out_dtype == DType::kFloat32) &&
-         (params.bias == nullptr || adds_bias_exactly(params)) && params.rows <= kMost && params.in_features >= 1 &&
-         params.in_features <= kMost && params.out_features <= kMost;
+         (params.bias == nullptr || adds_bias_exactly(params, facts)) && params.rows <= kMost &&
+         params.in_features >= 1 && params.in_features <= kMost && params.out_features <= kMost;
 }
 
 // Of at least one row and output.

@@ -93,19 +93,23 @@ void check_paths() {
   }
 }
 
-// cuBLASLt rounds before it adds a bias where rows of 16-bit results are not of whole vectors.
+// cuBLASLt rounds before it adds a bias where rows of 16-bit numbers are not of whole vectors.
 void check_bias() {
   const float bias = 0;
   LinearParams params = layer(64, 2560, 10240);
   params.bias = &bias;
   const LinearFacts library = {true, true};
+  const LinearFacts misaligned = {false, true};
   expect(plan_linear(params, library, {}).path == LinearPath::kLibrary, "a bias of whole vectors", params);
+  expect(plan_linear(params, misaligned, {}).path == LinearPath::kVectorTiles, "a bias beside parts of vectors",
+         params);
   params.outputs = 2;
   params.sizes[0] = 10236;
   params.sizes[1] = 4;
   expect(plan_linear(params, library, {}).path == LinearPath::kTensorTiles, "a bias of parts of vectors", params);
   params.out_dtype = params.bias_dtype = kWide;
   expect(plan_linear(params, library, {}).path == LinearPath::kLibrary, "a bias in float32", params);
+  expect(plan_linear(params, misaligned, {}).path == LinearPath::kLibrary, "a bias in float32, misaligned", params);
   params.bias_dtype = kBrain;
   expect(plan_linear(params, library, {}).path == LinearPath::kTensorTiles, "a bias of another type", params);
 }
