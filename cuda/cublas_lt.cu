@@ -45,6 +45,7 @@ bool find_all(void* library, CublasLt* lt) {
          find(library, "cublasLtMatmulDescSetAttribute", &lt->set_operation) &&
          find(library, "cublasLtMatrixLayoutCreate", &lt->create_layout) &&
          find(library, "cublasLtMatrixLayoutDestroy", &lt->destroy_layout) &&
+         find(library, "cublasLtMatrixLayoutSetAttribute", &lt->set_layout) &&
          find(library, "cublasLtMatmulPreferenceCreate", &lt->create_preference) &&
          find(library, "cublasLtMatmulPreferenceDestroy", &lt->destroy_preference) &&
          find(library, "cublasLtMatmulPreferenceSetAttribute", &lt->set_preference) &&

@@ -35,7 +35,15 @@ constexpr int32_t kLtTransposed = 1;        // CUBLAS_OP_T
 constexpr uint32_t kLtEpilogueBias = 4;     // CUBLASLT_EPILOGUE_BIAS
 constexpr uint32_t kLtReduceInFloat32 = 2;  // CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE
 
-enum class LtOperationAttribute : int { kTransposeA = 3, kEpilogue = 7, kBias = 8, kBiasType = 26 };
+enum class LtOperationAttribute : int {
+  kTransposeA = 3,
+  kEpilogue = 7,
+  kBias = 8,
+  kBiasBatchStride = 10,
+  kBiasType = 26
+};
+
+enum class LtLayoutAttribute : int { kBatches = 5, kBatchStride = 6 };
 
 enum class LtPreferenceAttribute : int {
   kMostWorkspaceBytes = 1,
@@ -53,6 +61,7 @@ struct CublasLt {
   LtStatus (*set_operation)(LtOperation, LtOperationAttribute, const void*, size_t);
   LtStatus (*create_layout)(LtLayout*, cudaDataType, uint64_t rows, uint64_t columns, int64_t pitch);
   LtStatus (*destroy_layout)(LtLayout);
+  LtStatus (*set_layout)(LtLayout, LtLayoutAttribute, const void*, size_t);
   LtStatus (*create_preference)(LtPreference*);
   LtStatus (*destroy_preference)(LtPreference);
   LtStatus (*set_preference)(LtPreference, LtPreferenceAttribute, const void*, size_t);

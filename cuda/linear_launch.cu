@@ -18,8 +18,6 @@ constexpr int64_t kMostGridRows = 65535;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-int64_t element_bytes(DType dtype) { return dtype == DType::kFloat32 ? 4 : 2; }
-
 bool starts_aligned(const void* memory, DType dtype, int64_t row_elements) {
   return reinterpret_cast<uintptr_t>(memory) % 16 == 0 && row_elements * element_bytes(dtype) % 16 == 0;
 }

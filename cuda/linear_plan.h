@@ -64,6 +64,8 @@ inline int slice_bits_of(const LinearParams& params, const RowsKernel& kernel, c
   return bits;
 }
 
+constexpr int64_t element_bytes(DType dtype) { return dtype == DType::kFloat32 ? 4 : 2; }
+
 constexpr bool is_half_precision(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
 
 inline bool fits_tensor_cores(const LinearParams& params, const LinearFacts& facts, const DeviceShape& device) {

@@ -16,6 +16,7 @@ set(SELECTIVE_SCAN_CUDA_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/lane_scan_float32.cu
   ${CMAKE_CURRENT_LIST_DIR}/mamba_layer_step.cu
   ${CMAKE_CURRENT_LIST_DIR}/linear.cu
+  ${CMAKE_CURRENT_LIST_DIR}/linear_deal.cu
   ${CMAKE_CURRENT_LIST_DIR}/linear_launch.cu
   ${CMAKE_CURRENT_LIST_DIR}/linear_library.cu
   ${CMAKE_CURRENT_LIST_DIR}/queue.cu

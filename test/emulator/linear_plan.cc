@@ -4,10 +4,13 @@
 #include <cstdio>
 #include <initializer_list>
 
+#include "../../cuda/linear_library_plan.h"
+
 namespace {
 
 using selective_scan::DeviceShape;
 using selective_scan::DType;
+using selective_scan::LibraryWay;
 using selective_scan::LinearFacts;
 using selective_scan::LinearParams;
 using selective_scan::LinearPath;
@@ -114,6 +117,62 @@ void check_bias() {
   expect(plan_linear(params, library, {}).path == LinearPath::kTensorTiles, "a bias of another type", params);
 }
 
+LinearParams split(int64_t rows, int64_t in_features, std::initializer_list<int64_t> sizes, DType dtype = kBrain) {
+  LinearParams params = layer(rows, in_features, 0, dtype);
+  params.outputs = 0;
+  for (const int64_t size : sizes) {
+    params.out_features += size;
+    params.sizes[params.outputs++] = size;
+  }
+  return params;
+}
+
+// The split layers of mamba-130m and mamba-2.8b, and others, with the fastest way that was measured.
+void check_library_ways() {
+  struct Case {
+    LinearParams params;
+    LibraryWay way;
+  };
+  const Case cases[] = {
+      {split(2048, 5120, {192}), LibraryWay::kApart},
+      {split(64, 5120, {160, 16, 16}), LibraryWay::kDealt},
+      {split(16384, 5120, {160, 16, 16}), LibraryWay::kDealt},
+      {split(16384, 1536, {48, 16, 16}), LibraryWay::kDealt},
+      {split(16384, 5120, {160, 16, 16}, kWide), LibraryWay::kDealt},
+      {split(64, 2560, {5120, 5120}), LibraryWay::kBatched},
+      {split(2048, 2560, {5120, 5120}), LibraryWay::kApart},
+      {split(512, 768, {1536, 1536}), LibraryWay::kBatched},
+      {split(8192, 768, {1536, 1536}), LibraryWay::kApart},
+      {split(32, 2560, {5120, 5120}, kWide), LibraryWay::kDealt},
+      {split(512, 2560, {5120, 5120}, kWide), LibraryWay::kApart},
+      {split(64, 768, {1536, 1536}, kWide), LibraryWay::kDealt},
+      {split(4096, 4096, {64, 64}), LibraryWay::kDealt},
+      {split(4096, 160, {1024, 64, 64}), LibraryWay::kApart},
+      {split(4096, 4096, {1024, 64, 64}), LibraryWay::kDealt},
+      {split(4096, 4096, {512, 512}), LibraryWay::kApart},
+      {split(512, 4096, {2048, 256}), LibraryWay::kDealt},
+      {split(4096, 4096, {2048, 256}), LibraryWay::kApart},
+  };
+  for (const Case& c : cases) expect(library_way(c.params) == c.way, "another way of cuBLASLt", c.params);
+}
+
+// A batch is never taken to lie where cuBLASLt would not write it.
+void check_batches() {
+  LinearParams params = split(64, 2560, {128, 128, 128});
+  const auto place = [&](std::initializer_list<int64_t> addresses) {
+    int i = 0;
+    for (const int64_t address : addresses) params.out[i++] = reinterpret_cast<void*>(address);
+    return batch_stride(params);
+  };
+  constexpr int64_t kFar = int64_t{1} << 41;
+  expect(place({4096, 24576, 45056}) == 20480, "outputs that lie evenly", params);
+  expect(place({4096, 24576, 45312}) == 0, "outputs that lie unevenly", params);
+  expect(place({45056, 24576, 4096}) == 0, "outputs that descend", params);
+  expect(place({4096, 24576, 4096}) == 0, "outputs that ascend and descend", params);
+  expect(place({4096, 24577, 45058}) == 0, "outputs with parts of elements between them", params);
+  expect(place({4096, 4096 + kFar, 4096 + 2 * kFar}) == 0, "outputs that lie too far apart", params);
+}
+
 void check_types() {
   for (const DType x : kFloats) {
     for (const DType weight : kFloats) {
@@ -159,6 +218,8 @@ int main() {
   check_cuts();
   check_paths();
   check_bias();
+  check_library_ways();
+  check_batches();
   check_types();
   check_rows();
   if (failures == 0) std::printf("the plans of linear layers: all right\n");
