@@ -35,7 +35,7 @@ void launch_time(const ConvArgs& args, cudaStream_t stream) {
   convolve_time<Element, kWindow><<<blocks_of(runs), kConvThreads, 0, stream>>>(args);
 }
 
-template <typename Element, int kWindow, int kChannels>
+template <typename Element, int kWindow, int kChannels, bool kIsWhole>
 void launch_channels(ConvArgs args, cudaStream_t stream) {
   const int64_t columns = args.batch * (args.dim / kChannels);
   args.strip_steps = kLongestStrip;
@@ -44,7 +44,7 @@ void launch_channels(ConvArgs args, cudaStream_t stream) {
   }
   args.strips = divide_up(args.seqlen, args.strip_steps);
   const unsigned blocks = blocks_of(columns * args.strips);
-  convolve_channels<Element, kWindow, kChannels><<<blocks, kConvThreads, 0, stream>>>(args);
+  convolve_channels<Element, kWindow, kChannels, kIsWhole><<<blocks, kConvThreads, 0, stream>>>(args);
 }
 
 template <typename Element>
@@ -55,8 +55,10 @@ void launch_element(const ConvArgs& args, Layout layout, cudaStream_t stream) {
                      : launch_time<Element, kWideWindow>(args, stream);
   }
   // Wide filters are rare, and their kernels large.
-  if (is_narrow && args.dim % kVector == 0) return launch_channels<Element, kNarrowWindow, kVector>(args, stream);
-  launch_channels<Element, kWideWindow, 1>(args, stream);
+  if (!is_narrow || args.dim % kVector != 0) return launch_channels<Element, kWideWindow, 1, false>(args, stream);
+  const bool is_whole = args.filter.width == kNarrowWindow;
+  return is_whole ? launch_channels<Element, kNarrowWindow, kVector, true>(args, stream)
+                  : launch_channels<Element, kNarrowWindow, kVector, false>(args, stream);
 }
 
 cudaError_t launch(const ConvArgs& args, const CausalConv1dParams& params, cudaStream_t stream) {
@@ -77,8 +79,18 @@ cudaError_t launch(const ConvArgs& args, const CausalConv1dParams& params, cudaS
   return cudaGetLastError();
 }
 
+// Whether the strips of 'bld' reach the end of every sequence, where they keep its state; no strip comes by one that
+// is empty.
+bool strips_keep_states(const CausalConv1dParams& params) {
+  if (params.layout != Layout::kBLD || params.seqlen == 0) return false;
+  if (params.cu_seqlens == nullptr) return true;
+  for (int64_t s = 0; s < params.sequences; ++s) {
+    if (params.cu_seqlens[s] == params.cu_seqlens[s + 1]) return false;
+  }
+  return true;
+}
+
 cudaError_t launch_states(const ConvArgs& args, const CausalConv1dParams& params, cudaStream_t stream) {
-  if (params.final_state == nullptr) return cudaSuccess;
   const bool is_bdl = params.layout == Layout::kBDL;
   const int64_t channel_stride = is_bdl ? params.seqlen : 1;
   const int64_t step_stride = is_bdl ? 1 : params.dim;
@@ -107,7 +119,6 @@ Status causal_conv1d(const Call& call, const CausalConv1dParams& params) {
   args.x = params.x;
   args.out = params.out;
   args.initial_state = params.initial_state;
-  args.final_state = params.final_state;
   args.batch = params.batch;
   args.dim = params.dim;
   args.seqlen = params.seqlen;
@@ -120,8 +131,11 @@ Status causal_conv1d(const Call& call, const CausalConv1dParams& params) {
         scratch.take_copy(params.cu_seqlens, params.sequences + 1, "launching a copy of cu_seqlens", &args.cu_seqlens);
     if (!status.ok()) return status;
   }
+  const bool has_own_launch = params.final_state != nullptr && !strips_keep_states(params);
+  if (!has_own_launch) args.final_state = params.final_state;
   status = check(queue.device, launch(args, params, queue.stream), "launching causal_conv1d");
-  if (!status.ok()) return status;
+  if (!status.ok() || !has_own_launch) return status;
+  args.final_state = params.final_state;
   return check(queue.device, launch_states(args, params, queue.stream), "launching the states of causal_conv1d");
 }
 

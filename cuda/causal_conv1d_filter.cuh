@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "scan_math.cuh"
+#include "tile_io.cuh"
 
 namespace selective_scan {
 
@@ -21,12 +21,26 @@ template <typename Element, int kWindow>
 class Filter {
  public:
   __device__ __forceinline__ void load(const FilterArgs& args, int64_t channel) {
-    unused_ = kWindow - args.width;
+    if (args.is_float32) {
+      load_from<float, false>(args, channel);
+    } else {
+      load_from<Element, false>(args, channel);
+    }
+  }
+
+  // The same where the caller knows the weights' type, and with kIsWhole that the width is kWindow.
+  template <typename Weight, bool kIsWhole>
+  __device__ __forceinline__ void load_from(const FilterArgs& args, int64_t channel) {
+    unused_ = kIsWhole ? 0 : kWindow - args.width;
     silu_ = args.silu;
-    const int64_t first = channel * args.width - unused_;
+    const auto* const weights = static_cast<const Weight*>(args.weight) + channel * (kWindow - unused_);
+    if constexpr (kIsWhole) {
+      widen_chunk(reinterpret_cast<const Chunk<Weight, kWindow>*>(weights), weights_);
+    } else {
 #pragma unroll
-    for (int k = 0; k < kWindow; ++k) weights_[k] = k >= unused_ ? read(args, args.weight, first + k) : 0.0f;
-    bias_ = args.bias != nullptr ? read(args, args.bias, channel) : 0.0f;
+      for (int k = 0; k < kWindow; ++k) weights_[k] = k >= unused_ ? static_cast<float>(weights[k - unused_]) : 0.0f;
+    }
+    bias_ = args.bias != nullptr ? static_cast<float>(static_cast<const Weight*>(args.bias)[channel]) : 0.0f;
   }
 
   // Of the newest kWindow inputs, the oldest first.
@@ -41,11 +55,6 @@ class Filter {
   }
 
  private:
-  static __device__ __forceinline__ float read(const FilterArgs& args, const void* array, int64_t i) {
-    return args.is_float32 ? static_cast<const float*>(array)[i]
-                           : static_cast<float>(static_cast<const Element*>(array)[i]);
-  }
-
   float weights_[kWindow];
   float bias_;
   int unused_;

@@ -7,18 +7,10 @@
 
 namespace selective_scan {
 
+// Of a channel of a sequence, whose first input is at x. `row`: which of all channels of all sequences it is.
 template <typename Bits>
-__global__ void __launch_bounds__(kConvThreads)
-    keep_last_inputs(const __grid_constant__ ConvArgs args, int64_t channel_stride, int64_t step_stride) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kConvThreads + threadIdx.x;
-  if (row >= args.sequences * args.dim) return;
-  const auto sequence = static_cast<int64_t>(static_cast<uint64_t>(row) / static_cast<uint64_t>(args.dim));
-  const int64_t channel = row - sequence * args.dim;
-  const bool is_packed = args.cu_seqlens != nullptr;
-  const int64_t begin = is_packed ? args.cu_seqlens[sequence] : 0;
-  const int64_t steps = is_packed ? args.cu_seqlens[sequence + 1] - begin : args.seqlen;
-  const auto* x = static_cast<const Bits*>(args.x) + channel * channel_stride + begin * step_stride;
-  if (!is_packed) x += sequence * args.dim * args.seqlen;
+__device__ __forceinline__ void keep_channel(const ConvArgs& args, int64_t row, const Bits* x, int64_t steps,
+                                             int64_t step_stride) {
   const auto* initial = static_cast<const Bits*>(args.initial_state) + row * args.kept;
   auto* final = static_cast<Bits*>(args.final_state) + row * args.kept;
 #pragma unroll 1
@@ -32,6 +24,21 @@ __global__ void __launch_bounds__(kConvThreads)
     }
     final[j] = bits;
   }
+}
+
+template <typename Bits>
+__global__ void __launch_bounds__(kConvThreads)
+    keep_last_inputs(const __grid_constant__ ConvArgs args, int64_t channel_stride, int64_t step_stride) {
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kConvThreads + threadIdx.x;
+  if (row >= args.sequences * args.dim) return;
+  const auto sequence = static_cast<int64_t>(static_cast<uint64_t>(row) / static_cast<uint64_t>(args.dim));
+  const int64_t channel = row - sequence * args.dim;
+  const bool is_packed = args.cu_seqlens != nullptr;
+  const int64_t begin = is_packed ? args.cu_seqlens[sequence] : 0;
+  const int64_t steps = is_packed ? args.cu_seqlens[sequence + 1] - begin : args.seqlen;
+  const auto* x = static_cast<const Bits*>(args.x) + channel * channel_stride + begin * step_stride;
+  if (!is_packed) x += sequence * args.dim * args.seqlen;
+  keep_channel(args, row, x, steps, step_stride);
 }
 
 }  // namespace selective_scan
