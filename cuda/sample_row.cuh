@@ -1,4 +1,4 @@
-// The logits of a block's row as tokens are chosen by them, and passes over them.
+// The logits of a row as tokens are chosen by them, and passes over them.
 #pragma once
 
 #include "../native/ops/sample.h"
@@ -9,8 +9,11 @@ namespace selective_scan {
 
 class LogitRow {
  public:
-  __device__ __forceinline__ LogitRow(const SampleParams& p, int64_t row)
-      : vocab_(static_cast<int>(p.vocab)),
+  // Passes are over this block's part of it, one of as many as there are blocks for the row.
+  __device__ __forceinline__ LogitRow(const SampleParams& p, int64_t row, unsigned part = 0, unsigned parts = 1)
+      : first_(kRowVector * static_cast<int>(part * kSampleThreads + threadIdx.x)),
+        step_(kRowVector * kSampleThreads * static_cast<int>(parts)),
+        vocab_(static_cast<int>(p.vocab)),
         penalty_(p.repetition_penalty),
         dtype_(p.dtype),
         logits_(static_cast<const char*>(p.logits) + row * p.vocab * (p.dtype == DType::kFloat32 ? 4 : 2)),
@@ -18,34 +21,33 @@ class LogitRow {
         has_vectors_(p.vocab % kRowVector == 0) {}
 
   __device__ __forceinline__ int vocab() const { return vocab_; }
+  __device__ __forceinline__ bool has_penalties() const { return seen_ != nullptr; }
   __device__ __forceinline__ float raw(int i) const { return load_element(logits_, dtype_, i); }
   __device__ __forceinline__ float operator[](int i) const {
     return seen_ != nullptr && seen_[i] > 0 ? penalised(raw(i), penalty_) : raw(i);
   }
 
-  // Calls act(index, raw logit, logit) for this thread's share of the row. The next vector is on the way while one is
-  // worked on, half of it at a time so that there is less code.
-  template <typename Act>
+  // Calls act(index, raw logit, logit) for this thread's share of the pass, in rising order. The next vector is on the
+  // way while one is worked on, kAtOnce logits of it at a time, which may be fewer than all so that there is less code.
+  template <int kAtOnce = kRowVector / 2, typename Act>
   __device__ __forceinline__ void each(const Act& act) const {
-    constexpr int kStep = kRowVector * kSampleThreads;
-    constexpr int kHalf = kRowVector / 2;
     Vector next;
-    for (int i = kRowVector * static_cast<int>(threadIdx.x) - kStep; i < vocab_; i += kStep) {
+    for (int i = first_ - step_; i < vocab_; i += step_) {
       const Vector now = next;
-      next = load(i + kStep);
+      next = load(i + step_);
       if (i < 0) continue;  // the first round only loads
       float logits[kRowVector];
       widen(now, logits);
       Chunk<int32_t, kRowVector> seen = now.seen;
 #pragma unroll 1
-      for (int first = i; first < min(i + kRowVector, vocab_); first += kHalf) {
+      for (int first = i; first < min(i + kRowVector, vocab_); first += kAtOnce) {
 #pragma unroll
-        for (int j = 0; j < kHalf; ++j) {
+        for (int j = 0; j < kAtOnce; ++j) {
           if (first + j >= vocab_) break;
           const bool is_seen = seen_ != nullptr && static_cast<int32_t>(seen.words[j]) > 0;
           act(first + j, logits[j], is_seen ? penalised(logits[j], penalty_) : logits[j]);
-          logits[j] = logits[j + kHalf];
-          seen.words[j] = seen.words[j + kHalf];
+          logits[j] = logits[(j + kAtOnce) % kRowVector];
+          seen.words[j] = seen.words[(j + kAtOnce) % kRowVector];
         }
       }
     }
@@ -94,6 +96,8 @@ class LogitRow {
     }
   }
 
+  const int first_;  // of this thread
+  const int step_;
   const int vocab_;
   const float penalty_;
   const DType dtype_;
