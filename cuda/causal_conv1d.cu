@@ -19,9 +19,9 @@ constexpr int kWideWindow = kMostConvWidth;
 constexpr int kVector = 4;
 
 // Threads that keep a GPU's memory busy. Where there are fewer, strips are shorter, at the cost of reading more inputs
-// twice.
-constexpr int64_t kEnoughThreads = 128 * 1024;
-constexpr int64_t kLongestStrip = 64;
+// twice. Longer ones than this have more rows under way than memory serves well.
+constexpr int64_t kEnoughThreads = 192 * 1024;
+constexpr int64_t kLongestStrip = 32;
 constexpr int64_t kShortestStrip = 8;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }

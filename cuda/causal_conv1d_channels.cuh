@@ -11,7 +11,9 @@ namespace selective_scan {
 
 // Rows that are on the way at a time: fewer where each is a vector of 16 bytes.
 template <typename Element, int kVector>
-constexpr int kConvRows = sizeof(Element) * kVector == 16 ? 2 : 4;
+constexpr int kConvRows = sizeof(Element) * kVector == 16 ? 4 : 8;
+
+constexpr int kConvBlocks = 5;  // on a multiprocessor at a time, as far as registers decide
 
 // kIsWhole: the filter's width is kWindow.
 template <typename Element, int kWindow, int kVector, bool kIsWhole>
@@ -145,10 +147,7 @@ class ConvStrip {
     const int64_t offset = (entry_ * args_.seqlen + sequence.begin) * args_.dim + channel_;
     const auto* first = static_cast<const Bits*>(args_.x) + offset;
     const int64_t row = sequence.number * args_.dim + channel_;
-#pragma unroll 1
-    for (int j = 0; j < kVector; ++j) {
-      keep_channel(args_, row + j, first + j, end - sequence.begin, args_.dim);
-    }
+    keep_inputs<kVector>(args_, row, first, end - sequence.begin, args_.dim);
   }
 
   const ConvArgs& args_;
@@ -162,7 +161,7 @@ class ConvStrip {
 };
 
 template <typename Element, int kWindow, int kVector, bool kIsWhole>
-__global__ void __launch_bounds__(kConvThreads, 6) convolve_channels(const __grid_constant__ ConvArgs args) {
+__global__ void __launch_bounds__(kConvThreads, kConvBlocks) convolve_channels(const __grid_constant__ ConvArgs args) {
   const uint64_t thread = static_cast<uint64_t>(blockIdx.x) * kConvThreads + threadIdx.x;
   const uint64_t vectors = static_cast<uint64_t>(args.dim) / kVector;
   const uint64_t strip = thread / vectors;

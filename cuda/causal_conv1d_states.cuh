@@ -7,22 +7,28 @@
 
 namespace selective_scan {
 
-// Of a channel of a sequence, whose first input is at x. `row`: which of all channels of all sequences it is.
-template <typename Bits>
-__device__ __forceinline__ void keep_channel(const ConvArgs& args, int64_t row, const Bits* x, int64_t steps,
-                                             int64_t step_stride) {
+// Of kCount channels of a sequence, side by side, the first of whose first inputs is at x. `row`: which of all channels
+// of all sequences that one is.
+template <int kCount, typename Bits>
+__device__ __forceinline__ void keep_inputs(const ConvArgs& args, int64_t row, const Bits* x, int64_t steps,
+                                            int64_t step_stride) {
   const auto* initial = static_cast<const Bits*>(args.initial_state) + row * args.kept;
   auto* final = static_cast<Bits*>(args.final_state) + row * args.kept;
 #pragma unroll 1
-  for (int j = 0; j < args.kept; ++j) {
-    const int64_t step = steps - args.kept + j;
-    Bits bits = 0;
-    if (step >= 0) {
-      bits = x[step * step_stride];
-    } else if (args.initial_state != nullptr) {
-      bits = initial[args.kept + step];
+  for (int k = 0; k < args.kept; ++k) {
+    const int64_t step = steps - args.kept + k;
+    Bits bits[kCount];
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) {
+      bits[j] = 0;
+      if (step >= 0) {
+        bits[j] = x[step * step_stride + j];
+      } else if (args.initial_state != nullptr) {
+        bits[j] = initial[(j + 1) * args.kept + step];
+      }
     }
-    final[j] = bits;
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) final[j * args.kept + k] = bits[j];
   }
 }
 
@@ -38,7 +44,7 @@ __global__ void __launch_bounds__(kConvThreads)
   const int64_t steps = is_packed ? args.cu_seqlens[sequence + 1] - begin : args.seqlen;
   const auto* x = static_cast<const Bits*>(args.x) + channel * channel_stride + begin * step_stride;
   if (!is_packed) x += sequence * args.dim * args.seqlen;
-  keep_channel(args, row, x, steps, step_stride);
+  keep_inputs<1>(args, row, x, steps, step_stride);
 }
 
 }  // namespace selective_scan

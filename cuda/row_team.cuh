@@ -24,7 +24,8 @@ class RowTeam {
 #if __CUDA_ARCH__ >= 900
     asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank_));
     asm("mov.u32 %0, %%cluster_nctaid.x;" : "=r"(size_));
-    if (size_ > 1) meet();  // the others' memory is not there before they are
+    // The others' memory is not there before they are.
+    if (size_ > 1) asm volatile("barrier.cluster.arrive.relaxed; barrier.cluster.wait;" ::: "memory");
 #endif
   }
 

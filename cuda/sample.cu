@@ -8,10 +8,11 @@
 namespace selective_scan {
 namespace {
 
-// The blocks that share a row: several where rows are too few to keep the device busy, as far as each gets a vector a
-// thread.
+// The blocks that share a row: several where rows are too few to keep the device busy, as far as each thread gets a
+// vector. A draw, which is one block's, is faster where that block has had the whole row in its cache before; the
+// logarithm of the sum is so much work that sharing it gains more.
 unsigned team_blocks(const SampleParams& params, const DeviceShape& shape) {
-  if (shape.capability < 90) return 1;
+  if (shape.capability < 90 || (params.temperature > 0 && params.logprobs == nullptr)) return 1;
   unsigned blocks = kMostTeamBlocks;
   while (blocks > 1 && (params.batch * blocks > shape.multiprocessors ||
                         params.vocab < int64_t{blocks} * kRowVector * kSampleThreads)) {

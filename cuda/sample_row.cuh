@@ -7,6 +7,9 @@
 
 namespace selective_scan {
 
+// A call, as inlined the division is done for all logits, before it is known which need it.
+static __device__ __noinline__ float penalise(float logit, float penalty) { return penalised(logit, penalty); }
+
 class LogitRow {
  public:
   // Passes are over this block's part of it, one of as many as there are blocks for the row.
@@ -24,7 +27,8 @@ class LogitRow {
   __device__ __forceinline__ bool has_penalties() const { return seen_ != nullptr; }
   __device__ __forceinline__ float raw(int i) const { return load_element(logits_, dtype_, i); }
   __device__ __forceinline__ float operator[](int i) const {
-    return seen_ != nullptr && seen_[i] > 0 ? penalised(raw(i), penalty_) : raw(i);
+    const float logit = raw(i);
+    return seen_ != nullptr && seen_[i] > 0 ? penalise(logit, penalty_) : logit;
   }
 
   // Calls act(index, raw logit, logit) for this thread's share of the pass, in rising order. The next vector is on the
@@ -36,18 +40,19 @@ class LogitRow {
       const Vector now = next;
       next = load(i + step_);
       if (i < 0) continue;  // the first round only loads
+      float raw[kRowVector];
       float logits[kRowVector];
+      widen(now, raw);
       widen(now, logits);
-      Chunk<int32_t, kRowVector> seen = now.seen;
+      if (seen_ != nullptr) penalise_seen(now, logits);
 #pragma unroll 1
       for (int first = i; first < min(i + kRowVector, vocab_); first += kAtOnce) {
 #pragma unroll
         for (int j = 0; j < kAtOnce; ++j) {
           if (first + j >= vocab_) break;
-          const bool is_seen = seen_ != nullptr && static_cast<int32_t>(seen.words[j]) > 0;
-          act(first + j, logits[j], is_seen ? penalised(logits[j], penalty_) : logits[j]);
+          act(first + j, raw[j], logits[j]);
+          raw[j] = raw[(j + kAtOnce) % kRowVector];
           logits[j] = logits[(j + kAtOnce) % kRowVector];
-          seen.words[j] = seen.words[(j + kAtOnce) % kRowVector];
         }
       }
     }
@@ -93,6 +98,13 @@ class LogitRow {
       widen_chunk(vector.halves(), values);
     } else {
       widen_chunk(reinterpret_cast<Chunk<__nv_bfloat16, kRowVector>*>(vector.halves()), values);
+    }
+  }
+
+  __device__ __forceinline__ void penalise_seen(const Vector& vector, float (&logits)[kRowVector]) const {
+#pragma unroll
+    for (int j = 0; j < kRowVector; ++j) {
+      if (static_cast<int32_t>(vector.seen.words[j]) > 0) logits[j] = penalise(logits[j], penalty_);
     }
   }
 
