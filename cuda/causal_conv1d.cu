@@ -19,7 +19,7 @@ constexpr int kWideWindow = kMostConvWidth;
 constexpr int kVector = 4;
 
 // Threads that keep a GPU's memory busy. Where there are fewer, strips are shorter, at the cost of reading more inputs
-// twice. Longer ones than this have more rows under way than memory serves well.
+// twice. Strips longer than the longest are slower (H100), although they read less twice.
 constexpr int64_t kEnoughThreads = 192 * 1024;
 constexpr int64_t kLongestStrip = 32;
 constexpr int64_t kShortestStrip = 8;

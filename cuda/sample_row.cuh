@@ -7,7 +7,7 @@
 
 namespace selective_scan {
 
-// A call, as inlined the division is done for all logits, before it is known which need it.
+// A call, since an inlined division is done for all logits, whether they need it or not.
 static __device__ __noinline__ float penalise(float logit, float penalty) { return penalised(logit, penalty); }
 
 class LogitRow {

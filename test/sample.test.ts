@@ -150,10 +150,15 @@ describeOnEachDevice((device) => {
     expect([...random]).toEqual([...problem.random].map((word, i) => (i % 3 === 2 ? counters[(i - 2) / 3] : word)));
   });
 
-  test('a row gives the same alone and among others', async () => {
-    const problem = sampleCase({ batch: 20, vocab: 7001, dtype: 'bfloat16', ...everyFilter });
+  const companies: Row[] = [
+    ['every filter', 'a share of a row for each warp', { batch: 20, vocab: 7001, dtype: 'bfloat16', ...everyFilter }],
+    ['temperature 0', 'blocks that share a row only where rows are few', { batch: 70, vocab: 40_001, temperature: 0 }],
+  ];
+
+  test.each(companies)('a row gives the same alone and among others, %s: %s', async (_name, _reason, spec) => {
+    const problem = sampleCase(spec);
     const all = await callSample(problem, device);
-    for (const b of [0, 7, 19]) {
+    for (const b of [0, 7, problem.batch - 1]) {
       const { logits, seen, random } = rowOf(problem, b);
       const alone = await callSample({ ...problem, batch: 1, logits, seen, random: Int32Array.from(random) }, device);
       expect([alone.tokens[0], alone.logprobs?.[0]]).toEqual([all.tokens[b], all.logprobs?.[b]]);
