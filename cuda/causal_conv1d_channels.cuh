@@ -54,7 +54,7 @@ class ConvStrip {
 
  private:
   // As it is in memory.
-  using Row = std::conditional_t<kVector == 1, Element, Chunk<Element, kVector> >;
+  using Row = std::conditional_t<kVector == 1, Element, Chunk<Element, kVector>>;
 
   static __device__ __forceinline__ void widen(const Row& row, float (&values)[kVector]) {
     if constexpr (kVector == 1) {
