@@ -45,18 +45,24 @@ export async function* generateTokens(
   // On a GPU the next step is enqueued before this one's tokens are known, so that it never waits for the host. It would
   // take a caller's state too far where the tokens turn out to be the last.
   const looksAhead = !backbone.executor.isCpu && generation.state === undefined;
+  const read = () => {
+    const chosen = decoder.read();
+    chosen.catch(() => undefined); // it is awaited in a later turn, if there is one
+    return chosen;
+  };
   // Whether the state has all tokens that were given.
   let isFed = true;
   try {
-    let chosen = decoder.read();
+    let chosen = read();
     for (let made = 1; ; made++) {
       throwIfAborted(generation.signal);
       const isLast = made === generation.maxTokens;
       let next = chosen;
-      if (looksAhead && !isLast) {
+      // The first token does not wait until the step is recorded.
+      const isAhead = looksAhead && made > 1;
+      if (isAhead && !isLast) {
         await decoder.step();
-        next = decoder.read();
-        next.catch(() => undefined); // of which the next turn says what there is to say, if there is one
+        next = read();
       }
       const { tokens, logprobs } = await chosen;
       for (const [index, row] of rows.entries()) {
@@ -66,10 +72,10 @@ export async function* generateTokens(
         yield { index, ...taken, ...(logprobs && { logprob: logprobs[index] as number }) };
       }
       if (rows.every(({ isDone }) => isDone)) return;
-      if (!looksAhead) {
+      if (!isAhead) {
         await decoder.step();
         isFed = true;
-        next = decoder.read();
+        next = read();
         await nextTurn();
       }
       chosen = next;
