@@ -1,7 +1,7 @@
-import { type Roofs, selectiveStateUpdateSync } from 'selective-scan';
+import { type Roofs, selectiveStateUpdateSync, type Tensor } from 'selective-scan';
 import { copies, deltaBias, dispose, type FloatType, randomTensor, stateMatrix } from './inputs';
 import { type Columns, percent } from './table';
-import { isLaunchBound, type Microseconds, microseconds, setsBeyondCache, timeCalls } from './timing';
+import { isLaunchBound, type Microseconds, microseconds, secondsInGraph, setsBeyondCache, timeCalls } from './timing';
 
 interface StepShape {
   readonly batch: number;
@@ -13,6 +13,8 @@ interface StepShape {
 
 export interface StepRow extends StepShape, Microseconds {
   readonly threads?: number;
+  /** Of a call in a CUDA graph in which each call's u is what the call before gave. */
+  readonly graphMicroseconds?: number;
   /** Of the state, read and written: of all the bytes those that grow with batch, dim and dstate. */
   readonly stateBytesPerSecond: number;
   /** The same as a fraction of the measured ceiling, on a GPU. */
@@ -45,12 +47,21 @@ export function measureSteps(device: string, threads: number | undefined, roofs:
     const timing = timeCalls(device, sets, (tensors) =>
       selectiveStateUpdateSync({ ...tensors, deltaSoftplus: true }).out.dispose(),
     );
+    const inGraph =
+      device === 'cpu'
+        ? undefined
+        : secondsInGraph(device, sets, (tensors, before: Tensor | undefined) => {
+            const { out } = selectiveStateUpdateSync({ ...tensors, ...(before && { u: before }), deltaSoftplus: true });
+            before?.dispose();
+            return out;
+          });
     dispose(sets);
-    const { seconds } = timing;
+    const seconds = inGraph ?? timing.seconds;
     return {
       ...each,
       ...(threads !== undefined && { threads }),
       ...microseconds(timing),
+      ...(inGraph !== undefined && { graphMicroseconds: 1e6 * inGraph }),
       stateBytesPerSecond: bytes / seconds,
       ...(roofs && { memoryRoof: bytes / seconds / roofs.bytesPerSecond }),
     };
@@ -84,6 +95,7 @@ export function stepColumns(row: StepRow): Columns {
     us: row.microseconds.toFixed(1),
     'host us': row.hostMicroseconds?.toFixed(1),
     bound: isLaunchBound(row) ? 'launch' : undefined,
+    'us in a graph': row.graphMicroseconds?.toFixed(2),
     'state GB/s': (row.stateBytesPerSecond / 1e9).toFixed(1),
     memory: percent(row.memoryRoof),
   };

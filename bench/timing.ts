@@ -1,4 +1,4 @@
-import { synchronizeSync } from 'selective-scan';
+import { device as deviceOf, synchronizeSync } from 'selective-scan';
 
 export interface Timing {
   readonly seconds: number;
@@ -36,6 +36,32 @@ export function timeCalls<Inputs>(device: string, sets: readonly Inputs[], call:
     seconds: median(runs.map(({ seconds }) => seconds)),
     hostSeconds: isQueued ? median(runs.map(({ host }) => host)) : undefined,
   };
+}
+
+/**
+ * The same of calls that a GPU makes as a CUDA graph, one after the other, which leaves out the launches: `call` is given
+ * what the call before returned, and needs it.
+ */
+export function secondsInGraph<Inputs, Link>(
+  device: string,
+  sets: readonly Inputs[],
+  call: (inputs: Inputs, before: Link | undefined) => Link,
+): number {
+  const calls = sets.length * Math.ceil(burst / sets.length);
+  using graph = deviceOf(device).capture(() => {
+    let link: Link | undefined;
+    for (let i = 0; i < calls; i++) link = call(sets[i % sets.length] as Inputs, link);
+    return link;
+  });
+  const run = () => {
+    const replays = 5;
+    const start = performance.now();
+    for (let i = 0; i < replays; i++) graph.replay();
+    synchronizeSync(device);
+    return (performance.now() - start) / 1e3 / replays / calls;
+  };
+  run();
+  return median(Array.from({ length: 15 }, run));
 }
 
 export interface Microseconds {
