@@ -35,7 +35,7 @@ void launch_time(const ConvArgs& args, cudaStream_t stream) {
   convolve_time<Element, kWindow><<<blocks_of(runs), kConvThreads, 0, stream>>>(args);
 }
 
-template <typename Element, int kWindow, int kChannels, bool kIsWhole>
+template <typename Element, int kWindow, int kChannels>
 void launch_channels(ConvArgs args, cudaStream_t stream) {
   const int64_t columns = args.batch * (args.dim / kChannels);
   args.strip_steps = kLongestStrip;
@@ -44,7 +44,7 @@ void launch_channels(ConvArgs args, cudaStream_t stream) {
   }
   args.strips = divide_up(args.seqlen, args.strip_steps);
   const unsigned blocks = blocks_of(columns * args.strips);
-  convolve_channels<Element, kWindow, kChannels, kIsWhole><<<blocks, kConvThreads, 0, stream>>>(args);
+  convolve_channels<Element, kWindow, kChannels><<<blocks, kConvThreads, 0, stream>>>(args);
 }
 
 template <typename Element>
@@ -55,10 +55,8 @@ void launch_element(const ConvArgs& args, Layout layout, cudaStream_t stream) {
                      : launch_time<Element, kWideWindow>(args, stream);
   }
   // Wide filters are rare, and their kernels large.
-  if (!is_narrow || args.dim % kVector != 0) return launch_channels<Element, kWideWindow, 1, false>(args, stream);
-  const bool is_whole = args.filter.width == kNarrowWindow;
-  return is_whole ? launch_channels<Element, kNarrowWindow, kVector, true>(args, stream)
-                  : launch_channels<Element, kNarrowWindow, kVector, false>(args, stream);
+  if (is_narrow && args.dim % kVector == 0) return launch_channels<Element, kNarrowWindow, kVector>(args, stream);
+  launch_channels<Element, kWideWindow, 1>(args, stream);
 }
 
 cudaError_t launch(const ConvArgs& args, const CausalConv1dParams& params, cudaStream_t stream) {

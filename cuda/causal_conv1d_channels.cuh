@@ -15,8 +15,7 @@ constexpr int kConvRows = sizeof(Element) * kVector == 16 ? 4 : 8;
 
 constexpr int kConvBlocks = 5;  // on a multiprocessor at a time, as far as registers decide
 
-// kIsWhole: the filter's width is kWindow.
-template <typename Element, int kWindow, int kVector, bool kIsWhole>
+template <typename Element, int kWindow, int kVector>
 class ConvStrip {
   static constexpr int kBefore = kWindow - 1;
   static constexpr int kRows = kConvRows<Element, kVector>;
@@ -27,10 +26,10 @@ class ConvStrip {
     // One branch for all, so that no load waits for another.
     if (args.filter.is_float32) {
 #pragma unroll
-      for (int j = 0; j < kVector; ++j) filters_[j].template load_from<float, kIsWhole>(args.filter, channel + j);
+      for (int j = 0; j < kVector; ++j) filters_[j].template load_from<float, true>(args.filter, channel + j);
     } else {
 #pragma unroll
-      for (int j = 0; j < kVector; ++j) filters_[j].template load_from<Element, kIsWhole>(args.filter, channel + j);
+      for (int j = 0; j < kVector; ++j) filters_[j].template load_from<Element, true>(args.filter, channel + j);
     }
   }
 
@@ -160,7 +159,7 @@ class ConvStrip {
   Row ahead_[kRows];
 };
 
-template <typename Element, int kWindow, int kVector, bool kIsWhole>
+template <typename Element, int kWindow, int kVector>
 __global__ void __launch_bounds__(kConvThreads, kConvBlocks) convolve_channels(const __grid_constant__ ConvArgs args) {
   const uint64_t thread = static_cast<uint64_t>(blockIdx.x) * kConvThreads + threadIdx.x;
   const uint64_t vectors = static_cast<uint64_t>(args.dim) / kVector;
@@ -170,7 +169,7 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks) convolve_channels(c
   const auto channel = static_cast<int64_t>((thread - strip * vectors) * kVector);
   const auto from = static_cast<int64_t>(strip - entry * args.strips) * args.strip_steps;
   const int64_t to = from + args.strip_steps < args.seqlen ? from + args.strip_steps : args.seqlen;
-  ConvStrip<Element, kWindow, kVector, kIsWhole>(args, static_cast<int64_t>(entry), channel).run(from, to);
+  ConvStrip<Element, kWindow, kVector>(args, static_cast<int64_t>(entry), channel).run(from, to);
 }
 
 }  // namespace selective_scan

@@ -28,13 +28,14 @@ class Filter {
     }
   }
 
-  // The same where the caller knows the weights' type, and with kIsWhole that the width is kWindow.
-  template <typename Weight, bool kIsWhole>
+  // The same where the caller knows the weights' type. kAsVector: those of a filter of width kWindow in one load, which
+  // takes more registers.
+  template <typename Weight, bool kAsVector>
   __device__ __forceinline__ void load_from(const FilterArgs& args, int64_t channel) {
-    unused_ = kIsWhole ? 0 : kWindow - args.width;
+    unused_ = kWindow - args.width;
     silu_ = args.silu;
-    const auto* const weights = static_cast<const Weight*>(args.weight) + channel * (kWindow - unused_);
-    if constexpr (kIsWhole) {
+    const auto* const weights = static_cast<const Weight*>(args.weight) + channel * args.width;
+    if (kAsVector && unused_ == 0) {
       widen_chunk(reinterpret_cast<const Chunk<Weight, kWindow>*>(weights), weights_);
     } else {
 #pragma unroll

@@ -166,12 +166,10 @@ void check_convolution(const Problem& p, std::mt19937& random) {
   if (!p.is_bld) {
     run_grid((elements + kConvRun<Element> - 1) / kConvRun<Element>, kThreads,
              [&] { convolve_time<Element, kWindow>(args); });
-  } else if (kWindow == 4 && p.dim % 4 == 0 && p.width == 4 && random() % 4 != 0) {
-    run_grid(columns / 4, kThreads, [&] { convolve_channels<Element, 4, 4, true>(args); });
   } else if (kWindow == 4 && p.dim % 4 == 0) {
-    run_grid(columns / 4, kThreads, [&] { convolve_channels<Element, 4, 4, false>(args); });
+    run_grid(columns / 4, kThreads, [&] { convolve_channels<Element, 4, 4>(args); });
   } else {
-    run_grid(columns, kThreads, [&] { convolve_channels<Element, 8, 1, false>(args); });
+    run_grid(columns, kThreads, [&] { convolve_channels<Element, 8, 1>(args); });
   }
   args.final_state = final.data();
   using Bits = std::conditional_t<sizeof(Element) == 4, uint32_t, uint16_t>;
