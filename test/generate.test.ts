@@ -145,7 +145,7 @@ describeOnEachDevice((device) => {
     const timer = setInterval(() => turns++, 1);
     for await (const _ of model.generate(prompt, { maxTokens: 200, stopTokens: [] }));
     clearInterval(timer);
-    expect(turns).toBeGreaterThan(0.1 * (performance.now() - start));
+    expect(turns).toBeGreaterThan(0.05 * (performance.now() - start));
   });
 
   test('several generations at once are each as alone', async () => {
