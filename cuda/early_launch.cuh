@@ -26,6 +26,7 @@ __device__ __forceinline__ void prefetch(const void* memory, uint32_t bytes) {
 #endif
 }
 
+// Launches early where the device can.
 template <typename Args>
 cudaError_t launch_early(void (*kernel)(Args), dim3 grid, int threads, const CudaQueue& queue, const Args& args) {
   return launch_dependent(kernel, grid, static_cast<unsigned>(threads), 0, queue.shape.capability, queue.stream, args);
